@@ -1,0 +1,81 @@
+# streamagg: Kafka topics into windowed aggregates in PostgreSQL.
+#   make && make install         (PG_CONFIG names another PostgreSQL)
+#   make STRICT=1                warnings are errors
+#   test/run                     every test, from a bare machine
+
+EXTENSION = streamagg
+MODULE_big = streamagg
+DATA = sql/streamagg--1.0.sql
+
+OBJS = \
+	src/streamagg.o \
+	src/batch.o \
+	src/catalog.o \
+	src/check.o \
+	src/event.o \
+	src/hooks.o \
+	src/ingest.o \
+	src/options.o \
+	src/progress.o \
+	src/push.o \
+	src/quarantine.o \
+	src/record.o \
+	src/stream.o \
+	src/decode/convert.o \
+	src/decode/json.o \
+	src/decode/json_verdict.o \
+	src/decode/json_walk.o \
+	src/decode/number.o \
+	src/decode/path.o \
+	src/decode/time.o \
+	src/decode/ways_number.o \
+	src/decode/ways_text.o \
+	src/fdw/scan.o \
+	src/fdw/validator.o \
+	src/aggregate/analyze.o \
+	src/aggregate/define.o \
+	src/aggregate/drop.o \
+	src/aggregate/inspect.o \
+	src/aggregate/rewrite.o \
+	src/aggregate/rules.o \
+	src/aggregate/run.o \
+	src/aggregate/window.o \
+	src/kafka/client.o \
+	src/kafka/config.o \
+	src/kafka/consumer.o \
+	src/kafka/probe.o \
+	src/worker/consumer.o \
+	src/worker/control.o \
+	src/worker/failure.o \
+	src/worker/keeper.o \
+	src/worker/launcher.o \
+	src/worker/shared.o \
+	src/worker/reader.o \
+	src/worker/session.o \
+	src/worker/utility.o \
+	src/worker/wait.o
+
+# A list, so that one test can be run: make installcheck REGRESS=push
+REGRESS ?= $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --load-extension=streamagg
+
+PG_CPPFLAGS = -Isrc
+# -Bsymbolic: our functions are ours, whatever other libraries in the process export.
+SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -Wl,-Bsymbolic
+
+ifdef STRICT
+# -isystem: PostgreSQL's own headers are not judged.
+PG_CPPFLAGS += -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers
+PG_CXXFLAGS = -Wall -Wextra -Werror
+endif
+PG_CXXFLAGS += -std=c++17
+
+# The bitcode serves only to inline into JIT-compiled expressions; workers run without JIT.
+override with_llvm := no
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(OBJS): $(wildcard src/*.h src/*/*.h)

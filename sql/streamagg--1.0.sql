@@ -1,0 +1,569 @@
+\echo Use "CREATE EXTENSION streamagg" to load this file. \quit
+
+-- Refuses a server that does not preload the library, and encodings other than UTF8.
+CREATE FUNCTION streamagg.check_installation() RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_check_installation';
+REVOKE ALL ON FUNCTION streamagg.check_installation() FROM PUBLIC;
+COMMENT ON FUNCTION streamagg.check_installation() IS
+  'Raises an error that names the missing setting where the extension cannot work.';
+SELECT streamagg.check_installation();
+
+GRANT USAGE ON SCHEMA streamagg TO PUBLIC;
+
+-- ---------------------------------------------------------------- roles
+
+DO $$
+DECLARE
+  role_name text;
+BEGIN
+  FOREACH role_name IN ARRAY ARRAY['streamagg_reader', 'streamagg_operator', 'streamagg_admin'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name) THEN
+      EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role_name);
+    END IF;
+  END LOOP;
+END $$;
+
+-- ---------------------------------------------------------------- foreign data wrapper
+
+CREATE FUNCTION streamagg.kafka_handler() RETURNS fdw_handler
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_kafka_handler';
+COMMENT ON FUNCTION streamagg.kafka_handler() IS
+  'Foreign data wrapper handler: inside a batch it hands out the batch''s accepted rows.';
+
+CREATE FUNCTION streamagg.kafka_validator(text[], oid) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_kafka_validator';
+COMMENT ON FUNCTION streamagg.kafka_validator(text[], oid) IS
+  'Checks names and values of the options of servers, user mappings, foreign tables and columns.';
+
+CREATE FOREIGN DATA WRAPPER streamagg_kafka
+  HANDLER streamagg.kafka_handler VALIDATOR streamagg.kafka_validator;
+COMMENT ON FOREIGN DATA WRAPPER streamagg_kafka IS
+  'Kafka topics as streams. A server without bootstrap_servers is local: streamagg.push() feeds it.';
+
+-- ---------------------------------------------------------------- internal tables
+-- No grants: C code writes them under the extension owner's id. References are regclass only,
+-- which dump as names.
+
+CREATE TABLE streamagg.stream_catalog (
+  stream      regclass PRIMARY KEY,
+  wanted      boolean NOT NULL DEFAULT false,
+  halted      boolean NOT NULL DEFAULT false,
+  since       timestamptz NOT NULL DEFAULT now(),
+  reason      text,
+  code        text,
+  identity    text,
+  fixed       text
+);
+COMMENT ON TABLE streamagg.stream_catalog IS 'A row a stream that was started, pushed to or aggregated: what its owner wants of it.';
+COMMENT ON COLUMN streamagg.stream_catalog.stream IS 'The foreign table.';
+COMMENT ON COLUMN streamagg.stream_catalog.wanted IS 'Whether it shall run: start() sets it, stop() clears it.';
+COMMENT ON COLUMN streamagg.stream_catalog.halted IS 'Stopped by itself; needs a person, then start().';
+COMMENT ON COLUMN streamagg.stream_catalog.since IS 'When wanted or halted changed last.';
+COMMENT ON COLUMN streamagg.stream_catalog.reason IS 'Why it halted.';
+COMMENT ON COLUMN streamagg.stream_catalog.code IS 'SQLSTATE of the halt.';
+COMMENT ON COLUMN streamagg.stream_catalog.identity IS 'System identifier and database oid of the last start: a copied database starts nothing.';
+COMMENT ON COLUMN streamagg.stream_catalog.fixed IS 'The options that only a stopped stream may change, as they were at start.';
+
+CREATE TABLE streamagg.stream_progress (
+  stream       regclass PRIMARY KEY,
+  closing      timestamptz NOT NULL DEFAULT '-infinity',
+  batch        bigint NOT NULL DEFAULT 0,
+  log_rows     bigint NOT NULL DEFAULT 0,
+  last_commit  timestamptz
+) WITH (fillfactor = 20);
+COMMENT ON TABLE streamagg.stream_progress IS 'A row a stream, written in the transaction of each batch.';
+COMMENT ON COLUMN streamagg.stream_progress.stream IS 'The foreign table.';
+COMMENT ON COLUMN streamagg.stream_progress.closing IS 'The closing watermark: never goes back.';
+COMMENT ON COLUMN streamagg.stream_progress.batch IS 'Number of the last committed batch.';
+COMMENT ON COLUMN streamagg.stream_progress.log_rows IS 'Rows ever written to batch_log: the next place in the ring.';
+COMMENT ON COLUMN streamagg.stream_progress.last_commit IS 'When the last batch was committed.';
+
+CREATE TABLE streamagg.partition_progress (
+  stream          regclass,
+  partition       int,
+  start_offset    bigint NOT NULL,
+  next_offset     bigint NOT NULL,
+  high_offset     bigint NOT NULL,
+  max_event_time  timestamptz NOT NULL DEFAULT '-infinity',
+  idle            boolean NOT NULL DEFAULT false,
+  read            bigint NOT NULL DEFAULT 0,
+  accepted        bigint NOT NULL DEFAULT 0,
+  quarantined     bigint NOT NULL DEFAULT 0,
+  dropped         bigint NOT NULL DEFAULT 0,
+  duplicate       bigint NOT NULL DEFAULT 0,
+  tombstones      bigint NOT NULL DEFAULT 0,
+  gaps            bigint NOT NULL DEFAULT 0,
+  lost            bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (stream, partition),
+  CONSTRAINT every_record_is_counted
+    CHECK (read = accepted + quarantined + dropped + duplicate + tombstones),
+  CONSTRAINT every_offset_is_counted
+    CHECK (next_offset - start_offset = read + gaps + lost)
+) WITH (fillfactor = 20);
+COMMENT ON TABLE streamagg.partition_progress IS 'Offsets and counters of each partition, written in the transaction of the data they count.';
+COMMENT ON COLUMN streamagg.partition_progress.stream IS 'The foreign table.';
+COMMENT ON COLUMN streamagg.partition_progress.partition IS 'Partition of the topic.';
+COMMENT ON COLUMN streamagg.partition_progress.start_offset IS 'The first offset that the stream was to read.';
+COMMENT ON COLUMN streamagg.partition_progress.next_offset IS 'The next offset to read.';
+COMMENT ON COLUMN streamagg.partition_progress.high_offset IS 'The end of the partition when it was last seen.';
+COMMENT ON COLUMN streamagg.partition_progress.max_event_time IS 'Maximum event time of the accepted rows.';
+COMMENT ON COLUMN streamagg.partition_progress.idle IS 'Left out of the closing watermark.';
+COMMENT ON COLUMN streamagg.partition_progress.read IS 'Records read.';
+COMMENT ON COLUMN streamagg.partition_progress.accepted IS 'Records that became rows.';
+COMMENT ON COLUMN streamagg.partition_progress.quarantined IS 'Records in quarantine.';
+COMMENT ON COLUMN streamagg.partition_progress.dropped IS 'Records dropped by on_decode_error or on_violation.';
+COMMENT ON COLUMN streamagg.partition_progress.duplicate IS 'Records left out as duplicates.';
+COMMENT ON COLUMN streamagg.partition_progress.tombstones IS 'Records without a value.';
+COMMENT ON COLUMN streamagg.partition_progress.gaps IS 'Offsets without a record to read: control markers, aborted transactions, compaction.';
+COMMENT ON COLUMN streamagg.partition_progress.lost IS 'Offsets whose records were gone before they were read.';
+
+-- A ring of 1000 rows a stream: no deletes, so no bloat.
+CREATE TABLE streamagg.batch_log (
+  stream        regclass,
+  ring          int,
+  partition     int NOT NULL,
+  batch         bigint NOT NULL,
+  first_offset  bigint NOT NULL,
+  next_offset   bigint NOT NULL,
+  read          bigint NOT NULL,
+  accepted      bigint NOT NULL,
+  quarantined   bigint NOT NULL,
+  dropped       bigint NOT NULL,
+  duplicate     bigint NOT NULL,
+  tombstones    bigint NOT NULL,
+  gaps          bigint NOT NULL,
+  lost          bigint NOT NULL,
+  read_ms       float8 NOT NULL,
+  decode_ms     float8 NOT NULL,
+  aggregate_ms  float8 NOT NULL,
+  commit_ms     float8,
+  committed_at  timestamptz NOT NULL,
+  PRIMARY KEY (stream, ring)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE streamagg.batch_log IS 'The last 1000 partition shares of batches of each stream; streamagg.batches shows it.';
+
+CREATE TABLE streamagg.quarantine_log (
+  stream         regclass NOT NULL,
+  partition      int NOT NULL,
+  record_offset  bigint NOT NULL,
+  stage          text NOT NULL,
+  code           text NOT NULL,
+  reason         text NOT NULL,
+  column_name    text,
+  failed_rules   text[],
+  record         jsonb,
+  received_at    timestamptz NOT NULL,
+  status         text NOT NULL
+);
+CREATE INDEX quarantine_log_offset ON streamagg.quarantine_log (stream, partition, record_offset);
+COMMENT ON TABLE streamagg.quarantine_log IS 'Records that were not accepted; streamagg.quarantine shows it.';
+
+CREATE TABLE streamagg.event_log (
+  at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  stream  regclass,
+  actor   text NOT NULL,
+  event   text NOT NULL,
+  detail  text
+);
+CREATE INDEX event_log_at ON streamagg.event_log (at);
+COMMENT ON TABLE streamagg.event_log IS 'What happened to streams and aggregates, by whom; streamagg.events shows it.';
+
+CREATE TABLE streamagg.aggregate_catalog (
+  state_table       regclass PRIMARY KEY,
+  aggregate         regclass NOT NULL UNIQUE,
+  definition        regclass,
+  stream            regclass,
+  late              text NOT NULL,
+  allowed_lateness  interval NOT NULL,
+  emit              text NOT NULL,
+  timezone          text NOT NULL,
+  datestyle         text NOT NULL,
+  intervalstyle     text NOT NULL,
+  key_columns       text[] NOT NULL,
+  state_columns     text[] NOT NULL,
+  since             timestamptz NOT NULL DEFAULT now(),
+  frozen            timestamptz
+);
+CREATE INDEX aggregate_catalog_stream ON streamagg.aggregate_catalog (stream);
+COMMENT ON TABLE streamagg.aggregate_catalog IS 'A row an aggregate; its query is that of the definition view.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.state_table IS 'The table of the groups'' states.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.aggregate IS 'The view to read.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.definition IS 'The definition view; NULL when the stream is gone.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.stream IS 'The foreign table; NULL when it is gone.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.late IS 'merge or drop.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.allowed_lateness IS 'How long a window takes rows after its end.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.emit IS 'live or final.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.timezone IS 'TimeZone of the definition.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.datestyle IS 'DateStyle of the definition.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.intervalstyle IS 'IntervalStyle of the definition.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.key_columns IS 'Columns of the state table that hold the group keys, in the order of GROUP BY, the window first.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.state_columns IS 'Columns of the state table that hold partial results, in the order of the query.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.since IS 'When it was made: it holds what was committed later.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.frozen IS 'Closing watermark when the stream was dropped.';
+
+CREATE TABLE streamagg.aggregate_progress (
+  state_table  regclass PRIMARY KEY,
+  rows_in      bigint NOT NULL DEFAULT 0,
+  late_rows    bigint NOT NULL DEFAULT 0,
+  late_pairs   bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 20);
+COMMENT ON TABLE streamagg.aggregate_progress IS 'Counters of each aggregate, written in the transaction of each batch.';
+
+CREATE TABLE streamagg.merge_rules (
+  aggregate  text PRIMARY KEY,
+  partials   text[] NOT NULL,
+  merges     text[] NOT NULL,
+  final      text NOT NULL
+);
+COMMENT ON TABLE streamagg.merge_rules IS 'How the partial results of two batches become one: data, not code.';
+COMMENT ON COLUMN streamagg.merge_rules.aggregate IS 'Qualified signature of the aggregate function.';
+COMMENT ON COLUMN streamagg.merge_rules.partials IS 'Aggregates that a batch computes; $1 is the argument.';
+COMMENT ON COLUMN streamagg.merge_rules.merges IS 'One expression a partial: $1 the stored value, $2 the batch''s.';
+COMMENT ON COLUMN streamagg.merge_rules.final IS 'The result from the stored values $1, $2 ….';
+
+INSERT INTO streamagg.merge_rules
+SELECT 'pg_catalog.count()', '{pg_catalog.count(*)}'::text[], '{$1 + $2}'::text[], '$1'
+UNION ALL
+SELECT 'pg_catalog.count("any")', '{pg_catalog.count($1)}', '{$1 + $2}', '$1'
+UNION ALL
+SELECT 'pg_catalog.sum(' || t || ')', '{pg_catalog.sum($1)}', '{"coalesce($1 + $2, $1, $2)"}', '$1'
+FROM unnest('{smallint,integer,bigint,numeric,double precision,interval}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.avg(' || t || ')', '{pg_catalog.sum($1),pg_catalog.count($1)}',
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1::numeric / nullif($2, 0)'
+FROM unnest('{smallint,integer,bigint,numeric}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.avg(double precision)', '{pg_catalog.sum($1),pg_catalog.count($1)}',
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)'
+UNION ALL
+SELECT 'pg_catalog.avg(interval)', '{pg_catalog.sum($1),pg_catalog.count($1)}',
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)'
+UNION ALL
+SELECT 'pg_catalog.' || f || '(' || t || ')', ARRAY['pg_catalog.' || f || '($1)'],
+       ARRAY[CASE f WHEN 'min' THEN 'least' ELSE 'greatest' END || '($1, $2)'], '$1'
+FROM unnest('{min,max}'::text[]) f,
+     unnest('{smallint,integer,bigint,numeric,real,double precision,text,character,inet,date,
+              time without time zone,time with time zone,timestamp without time zone,
+              timestamp with time zone,interval,money,anyenum,anyarray}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.' || f || '(boolean)', ARRAY['pg_catalog.' || f || '($1)'],
+       '{"coalesce($1 AND $2, $1, $2)"}', '$1'
+FROM unnest('{bool_and,every}'::text[]) f
+UNION ALL
+SELECT 'pg_catalog.bool_or(boolean)', '{pg_catalog.bool_or($1)}',
+       '{"coalesce($1 OR $2, $1, $2)"}', '$1';
+
+SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_progress', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.partition_progress', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.batch_log', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.quarantine_log', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.event_log', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_progress', '');
+
+-- ---------------------------------------------------------------- windows
+
+CREATE FUNCTION streamagg.window_start(ts timestamptz, size interval, origin timestamptz)
+RETURNS timestamptz LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'streamagg_window_start';
+COMMENT ON FUNCTION streamagg.window_start(timestamptz, interval, timestamptz) IS
+  'Start of the window of this size, counted from origin, that the time falls in; a day is 24 hours.';
+
+CREATE FUNCTION streamagg.window_end(window_start timestamptz, size interval)
+RETURNS timestamptz LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'streamagg_window_end';
+COMMENT ON FUNCTION streamagg.window_end(timestamptz, interval) IS
+  'End of the window of this size; a day is 24 hours.';
+
+CREATE FUNCTION streamagg.window_end(window_start timestamptz, unit text, zone text)
+RETURNS timestamptz LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'streamagg_calendar_window_end';
+COMMENT ON FUNCTION streamagg.window_end(timestamptz, text, text) IS
+  'End of the date_trunc window that starts here: a day in a zone may have 23 or 25 hours.';
+
+CREATE FUNCTION streamagg.tumble(ts timestamptz, size interval,
+  origin timestamptz DEFAULT '2000-01-03 00:00+00')
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+  SELECT streamagg.window_start(ts, size, origin),
+         streamagg.window_end(streamagg.window_start(ts, size, origin), size);
+END;
+COMMENT ON FUNCTION streamagg.tumble(timestamptz, interval, timestamptz) IS
+  'The window of fixed size that the time falls in: half-open, a day is 24 hours.';
+
+-- ---------------------------------------------------------------- aggregates
+
+CREATE FUNCTION streamagg.create_aggregate(name text, query text, late text DEFAULT 'merge',
+  allowed_lateness interval DEFAULT '0', emit text DEFAULT 'live',
+  retention interval DEFAULT NULL, backfill text DEFAULT 'none')
+RETURNS regclass LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_create_aggregate';
+COMMENT ON FUNCTION streamagg.create_aggregate(text, text, text, interval, text, interval, text) IS
+  'Makes a continuous aggregate of the query over a stream: the view of this name, its state table and its definition view.';
+
+CREATE FUNCTION streamagg.drop_aggregate(aggregate regclass) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_drop_aggregate';
+COMMENT ON FUNCTION streamagg.drop_aggregate(regclass) IS
+  'Drops the aggregate''s view, state table and definition view, as DROP VIEW does.';
+
+CREATE FUNCTION streamagg.closed_until(state_table regclass) RETURNS timestamptz
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_closed_until';
+COMMENT ON FUNCTION streamagg.closed_until(regclass) IS
+  'Closing watermark of the stream that feeds this state table; -infinity before the first.';
+
+CREATE FUNCTION streamagg.count_groups(state_table regclass) RETURNS bigint
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_count_groups';
+REVOKE ALL ON FUNCTION streamagg.count_groups(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION streamagg.count_groups(regclass) IS
+  'Rows of a state table: counted when small, else the planner''s estimate.';
+
+-- ---------------------------------------------------------------- control
+
+CREATE FUNCTION streamagg.push(stream regclass, messages text[], partition int DEFAULT 0,
+  keys text[] DEFAULT NULL, timestamps timestamptz[] DEFAULT NULL,
+  OUT read bigint, OUT accepted bigint, OUT quarantined bigint, OUT dropped bigint,
+  OUT duplicate bigint, OUT tombstones bigint, OUT late bigint)
+RETURNS record LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_push';
+COMMENT ON FUNCTION streamagg.push(regclass, text[], int, text[], timestamptz[]) IS
+  'Feeds messages to a stream of a local server as one batch, in the caller''s transaction; a NULL message is a tombstone.';
+
+CREATE FUNCTION streamagg.start(stream regclass) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_start';
+COMMENT ON FUNCTION streamagg.start(regclass) IS
+  'Lets the stream run from commit on, also after a restart of the server; false when it runs already.';
+
+CREATE FUNCTION streamagg.stop(stream regclass, mode text DEFAULT 'commit',
+  timeout interval DEFAULT '30 s') RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_stop';
+COMMENT ON FUNCTION streamagg.stop(regclass, text, interval) IS
+  'Ends the worker now, its batch finished (commit) or rolled back (abort), and waits; false when it had to be terminated.';
+
+CREATE FUNCTION streamagg.restart(stream regclass) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_restart';
+COMMENT ON FUNCTION streamagg.restart(regclass) IS 'Stops the stream now and starts it at commit.';
+
+CREATE FUNCTION streamagg.start_all() RETURNS int
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_start_all';
+COMMENT ON FUNCTION streamagg.start_all() IS
+  'Starts every stream of the caller''s that has an aggregate; how many were started.';
+
+CREATE FUNCTION streamagg.stop_all() RETURNS int
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_stop_all';
+COMMENT ON FUNCTION streamagg.stop_all() IS
+  'Stops every running stream of the caller''s; how many were stopped.';
+
+CREATE FUNCTION streamagg.wait_for(stream regclass, timeout interval DEFAULT '30 s',
+  offsets jsonb DEFAULT NULL) RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_wait_for';
+COMMENT ON FUNCTION streamagg.wait_for(regclass, interval, jsonb) IS
+  'Waits until all that is in the topic now, or the offsets given as {"partition": next offset}, is committed; false on timeout.';
+
+CREATE FUNCTION streamagg.test_connection(server name, OUT step text, OUT ok boolean,
+  OUT detail text, OUT elapsed interval) RETURNS SETOF record
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_test_connection';
+COMMENT ON FUNCTION streamagg.test_connection(name) IS
+  'Connects to the server''s brokers as the caller and tells how far it came; changes nothing.';
+
+CREATE FUNCTION streamagg.version(OUT component text, OUT version text) RETURNS SETOF record
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_version';
+COMMENT ON FUNCTION streamagg.version() IS
+  'Versions of the extension''s script, its library, PostgreSQL and the libraries in use.';
+
+-- ---------------------------------------------------------------- housekeeping triggers
+
+CREATE FUNCTION streamagg.on_sql_drop() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_on_sql_drop';
+COMMENT ON FUNCTION streamagg.on_sql_drop() IS
+  'Cleans the catalogue after a stream or an aggregate was dropped.';
+CREATE EVENT TRIGGER streamagg_on_drop ON sql_drop EXECUTE FUNCTION streamagg.on_sql_drop();
+ALTER EVENT TRIGGER streamagg_on_drop ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER streamagg_on_drop IS 'Cleans the catalogue of streamagg.';
+
+CREATE FUNCTION streamagg.on_ddl_end() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_on_ddl_end';
+COMMENT ON FUNCTION streamagg.on_ddl_end() IS
+  'Checks what CREATE and ALTER FOREIGN TABLE leave behind, where the table itself is needed for it.';
+CREATE EVENT TRIGGER streamagg_on_ddl ON ddl_command_end
+  WHEN TAG IN ('CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA')
+  EXECUTE FUNCTION streamagg.on_ddl_end();
+ALTER EVENT TRIGGER streamagg_on_ddl ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER streamagg_on_ddl IS 'Checks the definition of streams.';
+
+-- ---------------------------------------------------------------- views
+
+CREATE FUNCTION streamagg.workers(OUT stream oid, OUT pid int, OUT state text,
+  OUT since timestamptz, OUT reason text, OUT code text, OUT next_retry timestamptz,
+  OUT restarts int, OUT rows_per_second float8, OUT busy float8) RETURNS SETOF record
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_workers';
+REVOKE ALL ON FUNCTION streamagg.workers() FROM PUBLIC;
+COMMENT ON FUNCTION streamagg.workers() IS 'The streams of this database that the launcher knows of, from shared memory.';
+
+CREATE FUNCTION streamagg.partition_watermark(stream oid, max_event_time timestamptz)
+RETURNS timestamptz LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'streamagg_partition_watermark';
+REVOKE ALL ON FUNCTION streamagg.partition_watermark(oid, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION streamagg.partition_watermark(oid, timestamptz) IS
+  'The event time less the stream''s watermark_delay as it is in force.';
+
+CREATE FUNCTION streamagg.topic(stream oid) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_topic';
+REVOKE ALL ON FUNCTION streamagg.topic(oid) FROM PUBLIC;
+COMMENT ON FUNCTION streamagg.topic(oid) IS 'The stream''s topic; NULL for a local stream without one.';
+
+CREATE VIEW streamagg.partitions AS
+SELECT p.stream, streamagg.topic(p.stream) AS topic, p.partition, p.start_offset, p.next_offset,
+       p.high_offset, greatest(p.high_offset - p.next_offset, 0) AS lag,
+       streamagg.partition_watermark(p.stream, p.max_event_time) AS watermark,
+       p.idle, p.read, p.accepted, p.quarantined, p.dropped, p.duplicate, p.tombstones,
+       p.gaps, p.lost, w.pid AS worker_pid
+FROM streamagg.partition_progress p
+LEFT JOIN streamagg.workers() w ON w.stream = p.stream;
+COMMENT ON VIEW streamagg.partitions IS 'Offsets, watermark and counters of each partition of each stream, as last committed.';
+COMMENT ON COLUMN streamagg.partitions.stream IS 'The stream.';
+COMMENT ON COLUMN streamagg.partitions.topic IS 'Its topic.';
+COMMENT ON COLUMN streamagg.partitions.partition IS 'Partition of the topic.';
+COMMENT ON COLUMN streamagg.partitions.start_offset IS 'The first offset that the stream was to read.';
+COMMENT ON COLUMN streamagg.partitions.next_offset IS 'The next offset to read: all before it is committed.';
+COMMENT ON COLUMN streamagg.partitions.high_offset IS 'The end of the partition when the worker last saw it.';
+COMMENT ON COLUMN streamagg.partitions.lag IS 'Offsets still to read: high_offset - next_offset.';
+COMMENT ON COLUMN streamagg.partitions.watermark IS 'Maximum event time of the accepted rows less watermark_delay.';
+COMMENT ON COLUMN streamagg.partitions.idle IS 'Without records for idle_timeout: left out of the closing watermark.';
+COMMENT ON COLUMN streamagg.partitions.read IS 'Records read = accepted + quarantined + dropped + duplicate + tombstones.';
+COMMENT ON COLUMN streamagg.partitions.accepted IS 'Records that became rows.';
+COMMENT ON COLUMN streamagg.partitions.quarantined IS 'Records in streamagg.quarantine.';
+COMMENT ON COLUMN streamagg.partitions.dropped IS 'Records dropped by on_decode_error or on_violation.';
+COMMENT ON COLUMN streamagg.partitions.duplicate IS 'Records left out as duplicates.';
+COMMENT ON COLUMN streamagg.partitions.tombstones IS 'Records without a value.';
+COMMENT ON COLUMN streamagg.partitions.gaps IS 'Offsets without a record to read: control markers, aborted transactions, compaction.';
+COMMENT ON COLUMN streamagg.partitions.lost IS 'Offsets whose records were gone before they were read.';
+COMMENT ON COLUMN streamagg.partitions.worker_pid IS 'Process that reads it now.';
+
+CREATE VIEW streamagg.streams AS
+SELECT t.ftrelid::regclass AS stream,
+       CASE WHEN c.halted THEN 'halted'
+            WHEN c.wanted AND pg_catalog.pg_is_in_recovery() THEN 'stopped'
+            WHEN w.state IS NOT NULL THEN w.state
+            WHEN c.wanted THEN 'starting'
+            ELSE 'stopped' END AS state,
+       coalesce(CASE WHEN NOT c.halted THEN w.since END, c.since) AS state_since,
+       CASE WHEN c.wanted AND pg_catalog.pg_is_in_recovery() THEN 'standby'
+            WHEN c.halted THEN c.reason ELSE w.reason END AS reason,
+       CASE WHEN c.halted THEN c.code ELSE w.code END AS sqlstate,
+       w.next_retry,
+       (w.pid IS NOT NULL)::int AS workers,
+       coalesce(w.rows_per_second, 0) AS rows_per_second,
+       p.lag,
+       CASE WHEN p.lag = 0 THEN 0 WHEN p.lag > 0
+            THEN round(extract(epoch FROM clock_timestamp() - s.last_commit), 3) END AS lag_seconds,
+       s.closing AS watermark,
+       s.last_commit,
+       coalesce(w.restarts, 0) AS restarts,
+       coalesce(w.busy, 0) AS busy
+FROM pg_catalog.pg_foreign_table t
+JOIN pg_catalog.pg_foreign_server v ON v.oid = t.ftserver
+JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 'streamagg_kafka'
+LEFT JOIN streamagg.stream_catalog c ON c.stream = t.ftrelid
+LEFT JOIN streamagg.stream_progress s ON s.stream = t.ftrelid
+LEFT JOIN streamagg.workers() w ON w.stream = t.ftrelid
+LEFT JOIN (SELECT stream, sum(greatest(high_offset - next_offset, 0))::bigint AS lag
+           FROM streamagg.partition_progress GROUP BY stream) p ON p.stream = t.ftrelid;
+COMMENT ON VIEW streamagg.streams IS 'The streams of this database and what they are doing.';
+COMMENT ON COLUMN streamagg.streams.stream IS 'The stream: a foreign table.';
+COMMENT ON COLUMN streamagg.streams.state IS 'starting, running, stopped, backoff, blocked or halted.';
+COMMENT ON COLUMN streamagg.streams.state_since IS 'When it came into this state.';
+COMMENT ON COLUMN streamagg.streams.reason IS 'Why it is not running, or what went wrong last.';
+COMMENT ON COLUMN streamagg.streams.sqlstate IS 'SQLSTATE of the reason.';
+COMMENT ON COLUMN streamagg.streams.next_retry IS 'In backoff: when the next try is due.';
+COMMENT ON COLUMN streamagg.streams.workers IS 'Worker processes at work.';
+COMMENT ON COLUMN streamagg.streams.rows_per_second IS 'Records a second over the last seconds.';
+COMMENT ON COLUMN streamagg.streams.lag IS 'Offsets still to read over all partitions.';
+COMMENT ON COLUMN streamagg.streams.lag_seconds IS 'With lag: seconds since the last commit; without: 0.';
+COMMENT ON COLUMN streamagg.streams.watermark IS 'The closing watermark: windows that end before it are closed.';
+COMMENT ON COLUMN streamagg.streams.last_commit IS 'When the last batch was committed.';
+COMMENT ON COLUMN streamagg.streams.restarts IS 'Times the worker was started again since the server started.';
+COMMENT ON COLUMN streamagg.streams.busy IS 'Share of the last seconds that the worker spent working, 0 to 1.';
+
+CREATE VIEW streamagg.batches AS
+SELECT stream, partition, batch, first_offset, next_offset, read, accepted, quarantined, dropped,
+       duplicate, tombstones, gaps, lost, read_ms, decode_ms, aggregate_ms, commit_ms, committed_at
+FROM streamagg.batch_log;
+COMMENT ON VIEW streamagg.batches IS 'The last 1000 partition shares of batches of each stream.';
+COMMENT ON COLUMN streamagg.batches.stream IS 'The stream.';
+COMMENT ON COLUMN streamagg.batches.partition IS 'Partition of the topic.';
+COMMENT ON COLUMN streamagg.batches.batch IS 'Number of the batch, counted from 1 for each stream.';
+COMMENT ON COLUMN streamagg.batches.first_offset IS 'The first offset of the partition in the batch.';
+COMMENT ON COLUMN streamagg.batches.next_offset IS 'The offset behind the last.';
+COMMENT ON COLUMN streamagg.batches.read IS 'Records read.';
+COMMENT ON COLUMN streamagg.batches.accepted IS 'Records that became rows.';
+COMMENT ON COLUMN streamagg.batches.quarantined IS 'Records sent to quarantine.';
+COMMENT ON COLUMN streamagg.batches.dropped IS 'Records dropped.';
+COMMENT ON COLUMN streamagg.batches.duplicate IS 'Duplicates left out.';
+COMMENT ON COLUMN streamagg.batches.tombstones IS 'Records without a value.';
+COMMENT ON COLUMN streamagg.batches.gaps IS 'Offsets without a record.';
+COMMENT ON COLUMN streamagg.batches.lost IS 'Offsets whose records were gone.';
+COMMENT ON COLUMN streamagg.batches.read_ms IS 'Milliseconds that the batch took to collect.';
+COMMENT ON COLUMN streamagg.batches.decode_ms IS 'Milliseconds to decode and check it.';
+COMMENT ON COLUMN streamagg.batches.aggregate_ms IS 'Milliseconds to aggregate and upsert it.';
+COMMENT ON COLUMN streamagg.batches.commit_ms IS 'Milliseconds of the commit before this one: its own is known only afterwards.';
+COMMENT ON COLUMN streamagg.batches.committed_at IS 'When it was written.';
+
+CREATE VIEW streamagg.aggregates AS
+SELECT c.aggregate, c.stream, pg_catalog.pg_get_viewdef(c.definition) AS query, c.state_table,
+       c.late, c.allowed_lateness, c.emit, NULL::interval AS retention, c.since,
+       coalesce(p.rows_in, 0) AS rows_in, coalesce(p.late_rows, 0) AS late_rows,
+       coalesce(p.late_pairs, 0) AS late_pairs,
+       streamagg.count_groups(c.state_table) AS groups,
+       streamagg.closed_until(c.state_table) AS closed_until
+FROM streamagg.aggregate_catalog c
+LEFT JOIN streamagg.aggregate_progress p ON p.state_table = c.state_table;
+COMMENT ON VIEW streamagg.aggregates IS 'The continuous aggregates of this database.';
+COMMENT ON COLUMN streamagg.aggregates.aggregate IS 'The view to read.';
+COMMENT ON COLUMN streamagg.aggregates.stream IS 'The stream that feeds it; NULL when it was dropped.';
+COMMENT ON COLUMN streamagg.aggregates.query IS 'Its query.';
+COMMENT ON COLUMN streamagg.aggregates.state_table IS 'The table of the groups'' states.';
+COMMENT ON COLUMN streamagg.aggregates.late IS 'What happens to late rows: merge or drop.';
+COMMENT ON COLUMN streamagg.aggregates.allowed_lateness IS 'How long a window takes rows after its end.';
+COMMENT ON COLUMN streamagg.aggregates.emit IS 'live: all rows show; final: only final ones.';
+COMMENT ON COLUMN streamagg.aggregates.retention IS 'How long windows are kept; NULL: for ever.';
+COMMENT ON COLUMN streamagg.aggregates.since IS 'When it was made: it holds what was committed later.';
+COMMENT ON COLUMN streamagg.aggregates.rows_in IS 'Accepted rows that it met.';
+COMMENT ON COLUMN streamagg.aggregates.late_rows IS 'Rows late for every window of theirs.';
+COMMENT ON COLUMN streamagg.aggregates.late_pairs IS 'Late pairs of row and window.';
+COMMENT ON COLUMN streamagg.aggregates.groups IS 'Rows of the state table: counted when it is small, else the planner''s estimate.';
+COMMENT ON COLUMN streamagg.aggregates.closed_until IS 'The closing watermark: windows that end before it are closed.';
+
+CREATE VIEW streamagg.quarantine AS
+SELECT q.stream, streamagg.topic(q.stream) AS topic, q.partition, q.record_offset, q.stage, q.code,
+       q.reason, q.column_name, q.failed_rules, q.record, q.received_at, q.status
+FROM streamagg.quarantine_log q;
+COMMENT ON VIEW streamagg.quarantine IS 'Records that were not accepted, and why; never with their clear text.';
+COMMENT ON COLUMN streamagg.quarantine.stream IS 'The stream.';
+COMMENT ON COLUMN streamagg.quarantine.topic IS 'Its topic.';
+COMMENT ON COLUMN streamagg.quarantine.partition IS 'Partition of the record.';
+COMMENT ON COLUMN streamagg.quarantine.record_offset IS 'Offset of the record.';
+COMMENT ON COLUMN streamagg.quarantine.stage IS 'The step that refused it: decode, convert, protect or check.';
+COMMENT ON COLUMN streamagg.quarantine.code IS 'SQLSTATE of the first fault.';
+COMMENT ON COLUMN streamagg.quarantine.reason IS 'The fault in words, without values.';
+COMMENT ON COLUMN streamagg.quarantine.column_name IS 'The column concerned; NULL for a whole document or several columns.';
+COMMENT ON COLUMN streamagg.quarantine.failed_rules IS 'Names of the constraints that failed.';
+COMMENT ON COLUMN streamagg.quarantine.record IS 'The redacted record; NULL where the message could not be parsed.';
+COMMENT ON COLUMN streamagg.quarantine.received_at IS 'When it was read.';
+COMMENT ON COLUMN streamagg.quarantine.status IS 'new, until it is read again.';
+
+CREATE VIEW streamagg.events AS
+SELECT at, stream, actor, event, detail FROM streamagg.event_log;
+COMMENT ON VIEW streamagg.events IS 'What happened to streams and aggregates.';
+COMMENT ON COLUMN streamagg.events.at IS 'When.';
+COMMENT ON COLUMN streamagg.events.stream IS 'The stream concerned.';
+COMMENT ON COLUMN streamagg.events.actor IS 'The role that did it, or the process: worker, keeper.';
+COMMENT ON COLUMN streamagg.events.event IS 'What happened.';
+COMMENT ON COLUMN streamagg.events.detail IS 'More about it.';
+
+GRANT SELECT ON streamagg.streams, streamagg.partitions, streamagg.batches, streamagg.aggregates,
+  streamagg.quarantine, streamagg.events TO streamagg_reader;
+GRANT streamagg_reader TO streamagg_operator;
+GRANT streamagg_operator TO streamagg_admin;
+-- The views call these; functions in a view are checked against its reader.
+GRANT EXECUTE ON FUNCTION streamagg.workers(), streamagg.topic(oid),
+  streamagg.partition_watermark(oid, timestamptz), streamagg.count_groups(regclass) TO streamagg_reader;

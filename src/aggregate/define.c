@@ -1,0 +1,371 @@
+/*
+ * define.c - create_aggregate() and drop_aggregate().
+ *
+ * An aggregate is three relations of the stream's owner: the view that people read, the state table
+ * (an internal part of the view: DROP VIEW takes it along) and the definition view, which holds the
+ * query, so that renames are followed and drops of used columns refused.  The catalogue row names
+ * them.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "mb/pg_wchar.h"
+#include "parser/parsetree.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "catalog.h"
+#include "define.h"
+#include "definition.h"
+#include "event.h"
+#include "rewrite.h"
+#include "rules.h"
+#include "run.h"
+#include "stream.h"
+#include "streamagg.h"
+#include "worker/control.h"
+
+PG_FUNCTION_INFO_V1(streamagg_create_aggregate);
+
+#define SUFFIX_ROOM 6 /* _state, _query */
+
+typedef struct Request
+{
+	const char *query;
+	const char *late;
+	Interval *lateness;
+	const char *emit;
+	Oid stream;
+	char *schema;
+	char *name; /* of the view; the others add a suffix */
+	Oid view;
+	Oid state;
+	Oid query_view;
+	Definition *definition;
+} Request;
+
+static CatalogStatement insert_aggregate = {
+	"INSERT INTO streamagg.aggregate_catalog (state_table, aggregate, definition, stream, late,"
+	" allowed_lateness, emit, timezone, datestyle, intervalstyle, key_columns, state_columns)"
+	" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12",
+	12,
+	{REGCLASSOID, REGCLASSOID, REGCLASSOID, REGCLASSOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID,
+	 TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID},
+	NULL};
+
+/* ---------------------------------------------------------------- arguments */
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("argument %s must not be null", name)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
+static const char *
+word_argument(FunctionCallInfo fcinfo, int number, const char *name, const char *first,
+			  const char *second)
+{
+	const char *word = text_argument(fcinfo, number, name);
+
+	if (strcmp(word, first) != 0 && strcmp(word, second) != 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid value for argument %s: \"%s\"", name, word),
+						errhint("It is %s or %s.", first, second)));
+	return word;
+}
+
+static void
+refuse_later_arguments(FunctionCallInfo fcinfo)
+{
+	if (!PG_ARGISNULL(5))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("retention is not supported yet"),
+						errhint("Leave it NULL: windows are kept for ever.")));
+	if (strcmp(text_argument(fcinfo, 6, "backfill"), "none") != 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("backfill is not supported yet"),
+						errhint("Leave it 'none': the aggregate begins with the next batch.")));
+}
+
+static void
+read_arguments(FunctionCallInfo fcinfo, Request *request)
+{
+	char *name = text_argument(fcinfo, 0, "name");
+	List *names = textToQualifiedNameList(cstring_to_text(name));
+	RangeVar *relation = makeRangeVarFromNameList(names);
+
+	request->query = text_argument(fcinfo, 1, "query");
+	request->late = word_argument(fcinfo, 2, "late", "merge", "drop");
+	request->emit = word_argument(fcinfo, 4, "emit", "live", "final");
+	if (PG_ARGISNULL(3))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("argument allowed_lateness must not be null")));
+	request->lateness = PG_GETARG_INTERVAL_P(3);
+	if (request->lateness->month != 0 || request->lateness->day < 0 ||
+		request->lateness->time < 0 || run_lateness(request->lateness) > 1000 * USECS_PER_DAY)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("allowed_lateness must be between 0 and 1000 days, without months")));
+	refuse_later_arguments(fcinfo);
+	request->schema = get_namespace_name(RangeVarGetCreationNamespace(relation));
+	request->name = relation->relname;
+	if (strlen(request->name) == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("the name must not be empty")));
+}
+
+/* ---------------------------------------------------------------- objects */
+
+static char *
+qualified(const Request *request, const char *suffix)
+{
+	int room = NAMEDATALEN - 1 - (*suffix ? SUFFIX_ROOM : 0);
+	int length = pg_mbcliplen(request->name, strlen(request->name), room);
+	char *name = psprintf("%.*s%s", length, request->name, suffix);
+
+	return quote_qualified_identifier(request->schema, name);
+}
+
+static Oid
+relation_oid(const char *qualified_name)
+{
+	return DatumGetObjectId(
+		DirectFunctionCall1(regclassin, CStringGetDatum(qualified_name)));
+}
+
+static void
+run_ddl(const char *sql)
+{
+	int result = SPI_execute(sql, false, 0);
+
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "unexpected result of \"%s\": %s", sql, SPI_result_code_string(result));
+}
+
+static void
+refuse_reserved_columns(const Query *query)
+{
+	ListCell *cell;
+
+	foreach (cell, query->targetList)
+	{
+		const TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		if (!target->resjunk && (strcmp(target->resname, "is_final") == 0 ||
+								 strcmp(target->resname, "updated_at") == 0))
+			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
+							errmsg("column \"%s\" is added by the aggregate's view",
+								   target->resname),
+							errhint("Give the query's column another name with AS.")));
+	}
+}
+
+/* Parsed in the caller's search_path; afterwards the definition view's text is the query. */
+static void
+make_definition_view(Request *request)
+{
+	Query *query = definition_parse(request->query);
+	char *name = qualified(request, "_query");
+
+	refuse_reserved_columns(query);
+	(void) definition_analyze(query);
+	run_ddl(psprintf("CREATE VIEW %s AS %s", name, request->query));
+	CommandCounterIncrement();
+	request->query_view = relation_oid(name);
+}
+
+/* pg_get_viewdef reads in the active snapshot, which must see the view that was just made. */
+static char *
+definition_text(Oid view)
+{
+	Datum found;
+
+	PushCopiedSnapshot(GetActiveSnapshot());
+	UpdateActiveSnapshotCommandId();
+	found = DirectFunctionCall1(pg_get_viewdef, ObjectIdGetDatum(view));
+	PopActiveSnapshot();
+	return TextDatumGetCString(found);
+}
+
+/* With the safe search_path: names in the definition's text are qualified. */
+static void
+make_state_and_view(Request *request)
+{
+	char *state = qualified(request, "_state");
+	char *view = qualified(request, "");
+	bool final = strcmp(request->emit, "final") == 0;
+
+	request->definition = definition_analyze(definition_parse(definition_text(request->query_view)));
+	definition_name_columns(request->definition);
+	run_ddl(rewrite_create_table(request->definition, state));
+	CommandCounterIncrement();
+	request->state = relation_oid(state);
+	run_ddl(psprintf("CREATE VIEW %s AS %s", view,
+					 rewrite_view(request->definition, state, run_lateness(request->lateness),
+								  final)));
+	CommandCounterIncrement();
+	request->view = relation_oid(view);
+}
+
+/* DROP VIEW takes all; DROP of the stream, CASCADE, the definition view only. */
+static void
+tie_together(const Request *request)
+{
+	ObjectAddress view;
+	ObjectAddress state;
+	ObjectAddress query_view;
+
+	ObjectAddressSet(view, RelationRelationId, request->view);
+	ObjectAddressSet(state, RelationRelationId, request->state);
+	ObjectAddressSet(query_view, RelationRelationId, request->query_view);
+	recordDependencyOn(&state, &view, DEPENDENCY_INTERNAL);
+	recordDependencyOn(&query_view, &view, DEPENDENCY_AUTO);
+}
+
+static void
+describe(const Request *request)
+{
+	char *view = qualified(request, "");
+
+	run_ddl(psprintf("COMMENT ON VIEW %s IS %s", view,
+					 quote_literal_cstr(psprintf("Continuous aggregate over %s.",
+												 stream_name(request->stream)))));
+	run_ddl(psprintf("COMMENT ON COLUMN %s.is_final IS 'The window is closed: with late ''drop'' "
+					 "the row does not change any more.'",
+					 view));
+	run_ddl(psprintf("COMMENT ON COLUMN %s.updated_at IS 'Start of the transaction that changed "
+					 "the row last.'",
+					 view));
+	run_ddl(psprintf("COMMENT ON TABLE %s IS 'State of a continuous aggregate: written by its "
+					 "stream.'",
+					 qualified(request, "_state")));
+	run_ddl(psprintf("COMMENT ON VIEW %s IS 'Definition of a continuous aggregate: not for "
+					 "reading.'",
+					 qualified(request, "_query")));
+}
+
+/* ---------------------------------------------------------------- catalogue */
+
+static Datum
+names_array(List *names)
+{
+	Datum *values = palloc(sizeof(Datum) * Max(list_length(names), 1));
+	ListCell *cell;
+	int n = 0;
+
+	foreach (cell, names)
+		values[n++] = CStringGetTextDatum((char *) lfirst(cell));
+	return catalog_array(values, NULL, n, TEXTOID);
+}
+
+static void
+register_aggregate(const Request *request)
+{
+	const Definition *definition = request->definition;
+	List *keys = NIL;
+	List *states = NIL;
+	Datum values[12];
+
+	for (int i = 0; i < definition->nkeys; i++)
+		keys = lappend(keys, definition->keys[i].column);
+	for (int i = 0; i < definition->ncalls; i++)
+		for (int j = 0; j < definition->calls[i].rule->count; j++)
+			states = lappend(states, definition->calls[i].columns[j]);
+	values[0] = ObjectIdGetDatum(request->state);
+	values[1] = ObjectIdGetDatum(request->view);
+	values[2] = ObjectIdGetDatum(request->query_view);
+	values[3] = ObjectIdGetDatum(request->stream);
+	values[4] = CStringGetTextDatum(request->late);
+	values[5] = IntervalPGetDatum(request->lateness);
+	values[6] = CStringGetTextDatum(request->emit);
+	values[7] = CStringGetTextDatum(GetConfigOption("TimeZone", false, false));
+	values[8] = CStringGetTextDatum(GetConfigOption("DateStyle", false, false));
+	values[9] = CStringGetTextDatum(GetConfigOption("IntervalStyle", false, false));
+	values[10] = names_array(keys);
+	values[11] = names_array(states);
+	catalog_execute(&insert_aggregate, values, NULL);
+}
+
+/* A query without GROUP BY shows its one row from the start. */
+static void
+make_first_row(const Request *request)
+{
+	char *sql;
+
+	if (request->definition->nkeys > 0)
+		return;
+	sql = rewrite_upsert(request->definition, qualified(request, "_state"));
+	run_empty(request->stream, sql);
+}
+
+/* ---------------------------------------------------------------- create_aggregate */
+
+static void
+build(Request *request)
+{
+	int level;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	make_definition_view(request);
+	level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	make_state_and_view(request);
+	tie_together(request);
+	describe(request);
+	make_first_row(request);
+	AtEOXact_GUC(true, level);
+	SPI_finish();
+}
+
+/*
+ * streamagg.create_aggregate(name, query, late, allowed_lateness, emit, retention, backfill).
+ * Everything belongs to the stream's owner, of whom the caller must be a member (42501).
+ */
+Datum
+streamagg_create_aggregate(PG_FUNCTION_ARGS)
+{
+	Request request = {0};
+	Query *query;
+	Oid user;
+	int security;
+
+	streamagg_require_preload();
+	catalog_check_version();
+	read_arguments(fcinfo, &request);
+	query = definition_parse(request.query);
+	request.stream = rt_fetch(definition_find_stream(query), query->rtable)->relid;
+	stream_require_owner(request.stream);
+	LockRelationOid(request.stream, ShareUpdateExclusiveLock);
+	stream_free(stream_load(request.stream, CurrentMemoryContext));
+
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(stream_owner(request.stream),
+						   security | SECURITY_LOCAL_USERID_CHANGE);
+	build(&request);
+	SetUserIdAndSecContext(user, security);
+
+	register_aggregate(&request);
+	event_log(request.stream, "create_aggregate", stream_name(request.view));
+	/* a running worker loads its definitions anew */
+	CacheInvalidateRelcacheByRelid(request.stream);
+	if (control_is_running(request.stream))
+		ereport(NOTICE, (errmsg("stream \"%s\" is running: the aggregate begins with its next batch",
+								get_rel_name(request.stream))));
+	PG_RETURN_OID(request.view);
+}

@@ -1,0 +1,61 @@
+/*
+ * definition.h - an aggregate's query, understood: its stream, window, keys and partial results.
+ */
+#ifndef STREAMAGG_DEFINITION_H
+#define STREAMAGG_DEFINITION_H
+
+#include "nodes/parsenodes.h"
+
+#include "window.h"
+
+/* A group key; the window, where there is one, is the first. */
+typedef struct Key
+{
+	Node *expression;
+	char *column; /* of the state table */
+} Key;
+
+/* One aggregate function call of the query, whatever the number of places where it stands. */
+typedef struct Call
+{
+	Aggref *aggref;
+	const char *output; /* the output column that it is the whole of, or NULL */
+	struct Rule *rule;	/* see rules.h */
+	char **columns;		/* of the state table, one a partial result */
+} Call;
+
+typedef struct Definition
+{
+	Query *query;
+	Oid stream;
+	Index stream_index; /* in the query's range table */
+	Window window;
+	Index window_index;		/* the window function's range table entry; 0: none */
+	Node *window_key;		/* the expression that the window's start is */
+	int nkeys;
+	Key *keys;
+	int ncalls;
+	Call *calls;
+} Definition;
+
+/*
+ * Parses one SELECT with the current search_path, in the current context.  Errors: those of the
+ * parser; 42601 for anything but one SELECT; 0A000 for windows of later versions.
+ */
+extern Query *definition_parse(const char *sql);
+
+/*
+ * Understands a query.  Errors: 0A000 with reason and hint for what cannot be a continuous
+ * aggregate; 42809 when no stream is in its FROM.
+ */
+extern Definition *definition_analyze(Query *query);
+
+/* inspect.c: raises 0A000 for every construct that is not on the list of what is allowed. */
+extern void definition_inspect(Query *query, Index stream_index);
+extern Index definition_find_stream(Query *query);
+
+/* Names for the columns of the state table; stored ones where they are given. */
+extern void definition_name_columns(Definition *definition);
+extern void definition_set_columns(Definition *definition, List *keys, List *states);
+
+#endif

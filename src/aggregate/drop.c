@@ -1,0 +1,215 @@
+/*
+ * drop.c - the end of aggregates: drop_aggregate(), and what DROP of a stream or of the extension
+ * leaves behind; with the functions that read an aggregate's standing.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "define.h"
+#include "stream.h"
+
+PG_FUNCTION_INFO_V1(streamagg_drop_aggregate);
+PG_FUNCTION_INFO_V1(streamagg_closed_until);
+PG_FUNCTION_INFO_V1(streamagg_count_groups);
+
+#define SMALL_TABLE_PAGES 1000
+
+static CatalogStatement find_aggregate = {
+	"SELECT state_table FROM streamagg.aggregate_catalog WHERE aggregate = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+static CatalogStatement forget_aggregate = {
+	"WITH d AS (DELETE FROM streamagg.aggregate_catalog WHERE aggregate = $1 RETURNING state_table)"
+	" DELETE FROM streamagg.aggregate_progress WHERE state_table IN (SELECT state_table FROM d)",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+static CatalogStatement freeze_aggregates = {
+	"UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
+	" frozen = coalesce((SELECT closing FROM streamagg.stream_progress p WHERE p.stream = $1),"
+	" '-infinity') WHERE stream = $1 RETURNING aggregate",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+static CatalogStatement read_closing = {
+	"SELECT coalesce(a.frozen, p.closing, '-infinity') FROM streamagg.aggregate_catalog a"
+	" LEFT JOIN streamagg.stream_progress p ON p.stream = a.stream WHERE a.state_table = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+static CatalogStatement count_aggregates = {
+	"SELECT pg_catalog.count(*)::int FROM streamagg.aggregate_catalog WHERE stream = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+static CatalogStatement all_aggregates = {
+	"SELECT state_table, aggregate FROM streamagg.aggregate_catalog",
+	0,
+	{InvalidOid},
+	NULL};
+
+/* ---------------------------------------------------------------- drop_aggregate */
+
+static bool
+is_aggregate(Oid view)
+{
+	Datum value = ObjectIdGetDatum(view);
+
+	return catalog_execute(&find_aggregate, &value, NULL) > 0;
+}
+
+/* streamagg.drop_aggregate(aggregate): DROP VIEW under a name that is easier to find. */
+Datum
+streamagg_drop_aggregate(PG_FUNCTION_ARGS)
+{
+	Oid view = PG_GETARG_OID(0);
+	Oid user;
+	int security;
+
+	if (!is_aggregate(view))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a continuous aggregate", stream_name(view)),
+						errhint("The view streamagg.aggregates lists them.")));
+	if (!has_privs_of_role(GetUserId(), stream_owner(view)))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("must be a member of the owner of aggregate \"%s\"",
+							   get_rel_name(view))));
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(stream_owner(view), security | SECURITY_LOCAL_USERID_CHANGE);
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute(psprintf("DROP VIEW %s", stream_name(view)), false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not drop the view");
+	SPI_finish();
+	SetUserIdAndSecContext(user, security);
+	PG_RETURN_VOID();
+}
+
+void
+define_forget_aggregate(Oid view)
+{
+	Datum value = ObjectIdGetDatum(view);
+
+	catalog_execute(&forget_aggregate, &value, NULL);
+}
+
+void
+define_freeze_aggregates(Oid stream)
+{
+	Datum value = ObjectIdGetDatum(stream);
+	CatalogScope scope;
+	uint64 rows;
+
+	catalog_enter(&scope);
+	rows = catalog_run(&freeze_aggregates, &value, NULL);
+	for (uint64 i = 0; i < rows; i++)
+		ereport(NOTICE, (errmsg("aggregate %s stays as it is now: its stream was dropped",
+								catalog_string(i, 1))));
+	catalog_leave(&scope);
+}
+
+/* The views go with the extension, whose function they call; the tables are the users'. */
+void
+define_keep_states(void)
+{
+	CatalogScope scope;
+	uint64 rows;
+	bool isnull;
+
+	catalog_enter(&scope);
+	rows = catalog_run(&all_aggregates, NULL, NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		Oid state = DatumGetObjectId(catalog_value(i, 1, &isnull));
+
+		deleteDependencyRecordsForClass(RelationRelationId, state, RelationRelationId,
+										DEPENDENCY_INTERNAL);
+		ereport(NOTICE, (errmsg("table %s stays, no longer written", stream_name(state)),
+						 errdetail("It is the state of aggregate %s.", catalog_string(i, 2))));
+	}
+	catalog_leave(&scope);
+	CommandCounterIncrement();
+}
+
+int
+define_count(Oid stream)
+{
+	Datum value = ObjectIdGetDatum(stream);
+	CatalogScope scope;
+	bool isnull;
+	int count;
+
+	catalog_enter(&scope);
+	catalog_run(&count_aggregates, &value, NULL);
+	count = DatumGetInt32(catalog_value(0, 1, &isnull));
+	catalog_leave(&scope);
+	return count;
+}
+
+/* ---------------------------------------------------------------- standing */
+
+/*
+ * streamagg.closed_until(state_table): in the snapshot of the query that calls it, so that is_final
+ * fits the rows beside it.
+ */
+Datum
+streamagg_closed_until(PG_FUNCTION_ARGS)
+{
+	Datum value = PG_GETARG_DATUM(0);
+	TimestampTz found = DT_NOBEGIN;
+	CatalogScope scope;
+	bool isnull;
+
+	catalog_enter(&scope);
+	if (catalog_read(&read_closing, &value) > 0)
+		found = DatumGetTimestampTz(catalog_value(0, 1, &isnull));
+	catalog_leave(&scope);
+	PG_RETURN_TIMESTAMPTZ(found);
+}
+
+/* streamagg.count_groups(state_table) */
+Datum
+streamagg_count_groups(PG_FUNCTION_ARGS)
+{
+	Oid state = PG_GETARG_OID(0);
+	Relation rel = try_relation_open(state, AccessShareLock);
+	int64 found;
+	CatalogScope scope;
+	bool isnull;
+
+	if (rel == NULL)
+		PG_RETURN_NULL();
+	found = (int64) rel->rd_rel->reltuples;
+	if (found >= 0 && RelationGetNumberOfBlocks(rel) > SMALL_TABLE_PAGES)
+	{
+		relation_close(rel, AccessShareLock);
+		PG_RETURN_INT64(found);
+	}
+	relation_close(rel, AccessShareLock);
+	catalog_enter(&scope);
+	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM %s", stream_name(state)), true, 0) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not count the groups");
+	found = DatumGetInt64(catalog_value(0, 1, &isnull));
+	catalog_leave(&scope);
+	PG_RETURN_INT64(found);
+}

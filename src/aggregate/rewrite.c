@@ -1,0 +1,327 @@
+/*
+ * rewrite.c - an aggregate's query to SQL: the upsert of a batch, the state table, the view.
+ *
+ * There is no deparser here.  The parts of the query that must be kept, its FROM and WHERE with the
+ * expressions that keys and aggregates read, become an inner SELECT, and the view's expressions an
+ * outer one; PostgreSQL prints both (pg_get_querydef), and the text between is made of column names
+ * and of the merge rules' templates.  The planner pulls the inner SELECT up, so it costs nothing.
+ *
+ *   INSERT INTO state AS s (key, n, updated_at)
+ *   SELECT i._k1, count(*), now() FROM (SELECT … AS _k1 FROM stream … WHERE …) i
+ *   GROUP BY 1 ORDER BY 1
+ *   ON CONFLICT (key) DO UPDATE SET n = s.n + excluded.n, updated_at = excluded.updated_at
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+#include "rewrite.h"
+#include "rules.h"
+
+/* A query without GROUP BY has one group, under this constant key. */
+#define SINGLE_KEY "_k1"
+
+/* ---------------------------------------------------------------- the inner SELECT */
+
+static void
+add_target(List **targets, Node *expression, char *name)
+{
+	TargetEntry *target =
+		makeTargetEntry(copyObject((Expr *) expression), list_length(*targets) + 1, name, false);
+
+	*targets = lappend(*targets, target);
+}
+
+/* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
+static char *
+inner_select(const Definition *definition)
+{
+	Query *inner = copyObject(definition->query);
+
+	inner->targetList = NIL;
+	for (int i = 0; i < definition->nkeys; i++)
+		add_target(&inner->targetList, definition->keys[i].expression, psprintf("_k%d", i + 1));
+	for (int i = 0; i < definition->ncalls; i++)
+	{
+		const Aggref *aggref = definition->calls[i].aggref;
+
+		if (aggref->args != NIL)
+			add_target(&inner->targetList,
+					   (Node *) linitial_node(TargetEntry, aggref->args)->expr,
+					   psprintf("_a%d", i + 1));
+		if (aggref->aggfilter)
+			add_target(&inner->targetList, (Node *) aggref->aggfilter, psprintf("_f%d", i + 1));
+	}
+	inner->groupClause = NIL;
+	inner->havingQual = NULL;
+	inner->hasAggs = false;
+	return pg_get_querydef(inner, false);
+}
+
+static void
+append_partials(StringInfo sql, const Call *call, int number)
+{
+	const char *argument = psprintf("i._a%d", number);
+
+	for (int i = 0; i < call->rule->count; i++)
+	{
+		appendStringInfo(sql, "%s%s", sql->len > 0 ? ", " : "",
+						 rules_apply(call->rule->partials[i], &argument, 1));
+		if (call->aggref->aggfilter)
+			appendStringInfo(sql, " FILTER (WHERE i._f%d)", number);
+	}
+}
+
+char *
+rewrite_partial_select(const Definition *definition)
+{
+	StringInfoData targets;
+	StringInfoData keys;
+
+	initStringInfo(&targets);
+	initStringInfo(&keys);
+	for (int i = 1; i <= definition->nkeys; i++)
+	{
+		appendStringInfo(&targets, "%si._k%d", i > 1 ? ", " : "", i);
+		appendStringInfo(&keys, "%s%d", i > 1 ? ", " : "", i);
+	}
+	if (definition->nkeys == 0)
+		appendStringInfoString(&targets, "0::smallint");
+	for (int i = 0; i < definition->ncalls; i++)
+		append_partials(&targets, &definition->calls[i], i + 1);
+	appendStringInfo(&targets, ", pg_catalog.now() FROM (%s) i", inner_select(definition));
+	if (keys.len > 0)
+		appendStringInfo(&targets, " GROUP BY %s ORDER BY %s", keys.data, keys.data);
+	return psprintf("SELECT %s", targets.data);
+}
+
+/* ---------------------------------------------------------------- the upsert */
+
+/* The key columns, quoted, separated by commas. */
+static char *
+key_list(const Definition *definition)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < definition->nkeys; i++)
+		appendStringInfo(&list, "%s%s", i ? ", " : "",
+						 quote_identifier(definition->keys[i].column));
+	if (definition->nkeys == 0)
+		appendStringInfoString(&list, SINGLE_KEY);
+	return list.data;
+}
+
+static void
+append_merges(StringInfo sql, const Call *call)
+{
+	for (int i = 0; i < call->rule->count; i++)
+	{
+		const char *column = quote_identifier(call->columns[i]);
+		const char *sides[2] = {psprintf("s.%s", column), psprintf("excluded.%s", column)};
+
+		appendStringInfo(sql, "%s = %s, ", column,
+						 rules_apply(call->rule->merges[i], sides, lengthof(sides)));
+	}
+}
+
+char *
+rewrite_upsert(const Definition *definition, const char *state)
+{
+	StringInfoData sql;
+	char *keys = key_list(definition);
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s AS s (%s", state, keys);
+	for (int i = 0; i < definition->ncalls; i++)
+		for (int j = 0; j < definition->calls[i].rule->count; j++)
+			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
+	appendStringInfo(&sql, ", updated_at) %s ON CONFLICT (%s) DO UPDATE SET ",
+					 rewrite_partial_select(definition), keys);
+	for (int i = 0; i < definition->ncalls; i++)
+		append_merges(&sql, &definition->calls[i]);
+	appendStringInfoString(&sql, "updated_at = excluded.updated_at");
+	return sql.data;
+}
+
+/* ---------------------------------------------------------------- the state table */
+
+static void
+append_column(StringInfo sql, const char *name, const TargetEntry *target)
+{
+	Oid type = exprType((Node *) target->expr);
+	Oid collation = exprCollation((Node *) target->expr);
+
+	appendStringInfo(sql, "%s %s", quote_identifier(name),
+					 format_type_extended(type, exprTypmod((Node *) target->expr),
+										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	if (OidIsValid(collation) && collation != get_typcollation(type))
+		appendStringInfo(sql, " COLLATE %s", generate_collation_name(collation));
+	appendStringInfoString(sql, ", ");
+}
+
+/*
+ * Half of each page is left free, so that updates of the states stay on their page (HOT).  One
+ * unique key with NULLS NOT DISTINCT: NULL is a group; the window first, for time filters.
+ */
+char *
+rewrite_create_table(const Definition *definition, const char *state)
+{
+	Query *partial = definition_parse(rewrite_partial_select(definition));
+	StringInfoData sql;
+	int at = 0;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE %s (", state);
+	for (int i = 0; i < definition->nkeys; i++)
+		append_column(&sql, definition->keys[i].column, list_nth(partial->targetList, at++));
+	if (definition->nkeys == 0)
+		append_column(&sql, SINGLE_KEY, list_nth(partial->targetList, at++));
+	for (int i = 0; i < definition->ncalls; i++)
+		for (int j = 0; j < definition->calls[i].rule->count; j++)
+			append_column(&sql, definition->calls[i].columns[j],
+						  list_nth(partial->targetList, at++));
+	appendStringInfo(&sql,
+					 "updated_at timestamptz NOT NULL, UNIQUE NULLS NOT DISTINCT (%s)) "
+					 "WITH (fillfactor = 50)",
+					 key_list(definition));
+	return sql.data;
+}
+
+/* ---------------------------------------------------------------- the view */
+
+/* The final value of a call from its stored ones, in the type that the query's call has. */
+static char *
+final_sql(const Call *call)
+{
+	const char **columns = palloc(sizeof(char *) * call->rule->count);
+	char *value;
+
+	for (int i = 0; i < call->rule->count; i++)
+		columns[i] = psprintf("s.%s", quote_identifier(call->columns[i]));
+	value = rules_apply(call->rule->final, columns, call->rule->count);
+	if (strcmp(call->rule->final, "$1") == 0)
+		return value;
+	return psprintf("(%s)::%s", value, format_type_be_qualified(call->aggref->aggtype));
+}
+
+/* closing watermark >= window_end + allowed_lateness; read once a query, not once a row */
+static char *
+is_final_sql(const Definition *definition, const char *state, int64 lateness)
+{
+	const char *start;
+
+	if (definition->window.kind == WINDOW_NONE)
+		return pstrdup("false");
+	start = psprintf("s.%s", quote_identifier(definition->keys[0].column));
+	return psprintf("(SELECT streamagg.closed_until(%s::pg_catalog.regclass)) >= %s",
+					quote_literal_cstr(state),
+					window_end_sql(&definition->window, start, lateness));
+}
+
+/*
+ * The state's columns under the names _k1 …, _a1 …, and _end for the end of the window: what the
+ * view's expressions are written over.  Column n of the range table entry is target n.
+ */
+static char *
+state_select(const Definition *definition, const char *state, int64 lateness)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	for (int i = 0; i < definition->nkeys; i++)
+		appendStringInfo(&sql, "s.%s AS _k%d, ", quote_identifier(definition->keys[i].column),
+						 i + 1);
+	for (int i = 0; i < definition->ncalls; i++)
+		appendStringInfo(&sql, "%s AS _a%d, ", final_sql(&definition->calls[i]), i + 1);
+	appendStringInfo(&sql, "%s AS is_final, s.updated_at",
+					 is_final_sql(definition, state, lateness));
+	if (definition->window_index)
+		appendStringInfo(&sql, ", %s AS _end",
+						 window_end_sql(&definition->window,
+										psprintf("s.%s",
+												 quote_identifier(definition->keys[0].column)),
+										0));
+	appendStringInfo(&sql, " FROM %s s", state);
+	return sql.data;
+}
+
+typedef struct ViewContext
+{
+	const Definition *definition;
+	List *columns; /* target entries of state_select */
+} ViewContext;
+
+static Node *
+state_column(const ViewContext *context, int number)
+{
+	return (Node *) makeVarFromTargetEntry(1, list_nth(context->columns, number - 1));
+}
+
+/* Replaces keys and aggregate calls by the columns that hold them. */
+static Node *
+over_state(Node *node, void *argument)
+{
+	ViewContext *context = argument;
+	const Definition *definition = context->definition;
+	Var *var;
+
+	if (node == NULL)
+		return NULL;
+	for (int i = 0; i < definition->nkeys; i++)
+		if (equal(node, definition->keys[i].expression))
+			return state_column(context, i + 1);
+	for (int i = 0; i < definition->ncalls; i++)
+		if (equal(node, definition->calls[i].aggref))
+			return state_column(context, definition->nkeys + i + 1);
+	if (!IsA(node, Var))
+		return expression_tree_mutator(node, over_state, argument);
+	var = (Var *) node;
+	if (definition->window_index && var->varno == (int) definition->window_index &&
+		var->varattno == 2)
+		return state_column(context, list_length(context->columns));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column \"%s\" of the SELECT list must appear in GROUP BY",
+					get_rte_attribute_name(rt_fetch(var->varno, definition->query->rtable),
+										   var->varattno)),
+			 errhint("A column that depends on a grouped primary key does not suffice.")));
+}
+
+char *
+rewrite_view(const Definition *definition, const char *state, int64 lateness, bool emit_final)
+{
+	char *select = state_select(definition, state, lateness);
+	Query *outer = definition_parse(psprintf("SELECT 1 FROM (%s) f", select));
+	ViewContext context = {definition, NIL};
+	int is_final = definition->nkeys + definition->ncalls + 1;
+	List *targets = NIL;
+	Node *condition;
+	ListCell *cell;
+
+	context.columns = linitial_node(RangeTblEntry, outer->rtable)->subquery->targetList;
+	foreach (cell, definition->query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		if (!target->resjunk)
+			add_target(&targets, over_state((Node *) target->expr, &context), target->resname);
+	}
+	add_target(&targets, state_column(&context, is_final), "is_final");
+	add_target(&targets, state_column(&context, is_final + 1), "updated_at");
+	condition = over_state(copyObject(definition->query->havingQual), &context);
+	if (emit_final)
+		condition = make_and_qual(condition, state_column(&context, is_final));
+	outer->targetList = targets;
+	outer->jointree->quals = condition;
+	return pg_get_querydef(outer, false);
+}

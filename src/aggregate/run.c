@@ -1,0 +1,320 @@
+/*
+ * run.c - runs the aggregates of a stream over a batch.
+ *
+ * Late rows are judged here, once a row and aggregate, by the same window functions that the SQL
+ * uses: a late row that is to be dropped is left out of the scan, so the executor never sees it.
+ * Counts are over the accepted rows, before WHERE, joins and HAVING, so they do not depend on the
+ * plan.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "definition.h"
+#include "fdw/scan.h"
+#include "rewrite.h"
+#include "run.h"
+#include "stream.h"
+
+static CatalogStatement read_aggregates = {
+	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
+	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
+	" a.intervalstyle, pg_catalog.array_to_string(a.key_columns, E'\\n'),"
+	" pg_catalog.array_to_string(a.state_columns, E'\\n')"
+	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1 ORDER BY a.state_table::oid",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+static CatalogStatement store_counters = {
+	"INSERT INTO streamagg.aggregate_progress AS p (state_table, rows_in, late_rows, late_pairs)"
+	" SELECT n.* FROM unnest($1::regclass[], $2::bigint[], $3::bigint[], $4::bigint[])"
+	" AS n ORDER BY 1"
+	" ON CONFLICT (state_table) DO UPDATE SET rows_in = p.rows_in + excluded.rows_in,"
+	" late_rows = p.late_rows + excluded.late_rows, late_pairs = p.late_pairs + excluded.late_pairs",
+	4,
+	{REGCLASSARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID},
+	NULL};
+
+/* ---------------------------------------------------------------- loading */
+
+void
+run_apply_settings(const char *timezone, const char *datestyle, const char *intervalstyle)
+{
+	const char *const settings[][2] = {
+		{"TimeZone", timezone}, {"DateStyle", datestyle}, {"IntervalStyle", intervalstyle}};
+
+	for (size_t i = 0; i < lengthof(settings); i++)
+		if (strcmp(GetConfigOption(settings[i][0], false, false), settings[i][1]) != 0)
+			(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_SAVE, true, 0, false);
+}
+
+int64
+run_lateness(const Interval *interval)
+{
+	if (interval->month == 0 && interval->day == 0 && interval->time == 0)
+		return 0;
+	return window_size(interval);
+}
+
+static List *
+split_lines(const char *text)
+{
+	List *lines = NIL;
+
+	while (text && *text)
+	{
+		const char *end = strchrnul(text, '\n');
+
+		lines = lappend(lines, pnstrdup(text, end - text));
+		text = *end ? end + 1 : end;
+	}
+	return lines;
+}
+
+typedef struct Loaded
+{
+	Aggregate *aggregate;
+	char *query;
+	List *keys;
+	List *states;
+} Loaded;
+
+/* A row of read_aggregates, copied into the context. */
+static Loaded *
+read_row(uint64 row, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Loaded *loaded = palloc0(sizeof(Loaded));
+	Aggregate *aggregate = palloc0(sizeof(Aggregate));
+	bool isnull;
+	char *query = catalog_string(row, 3);
+
+	aggregate->view = DatumGetObjectId(catalog_value(row, 1, &isnull));
+	aggregate->state = DatumGetObjectId(catalog_value(row, 2, &isnull));
+	aggregate->drops_late = DatumGetBool(catalog_value(row, 4, &isnull));
+	aggregate->lateness = run_lateness(DatumGetIntervalP(catalog_value(row, 5, &isnull)));
+	aggregate->timezone = pstrdup(catalog_string(row, 6));
+	aggregate->datestyle = pstrdup(catalog_string(row, 7));
+	aggregate->intervalstyle = pstrdup(catalog_string(row, 8));
+	aggregate->name = stream_name(aggregate->view);
+	loaded->aggregate = aggregate;
+	if (query == NULL)
+		elog(ERROR, "aggregate \"%s\" has no definition view", aggregate->name);
+	loaded->query = pstrdup(query);
+	loaded->keys = split_lines(catalog_string(row, 9));
+	loaded->states = split_lines(catalog_string(row, 10));
+	MemoryContextSwitchTo(old);
+	return loaded;
+}
+
+static void
+understand(Loaded *loaded)
+{
+	Aggregate *aggregate = loaded->aggregate;
+	int level = NewGUCNestLevel();
+	Definition *definition;
+
+	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
+	definition = definition_analyze(definition_parse(loaded->query));
+	definition_set_columns(definition, loaded->keys, loaded->states);
+	aggregate->window = definition->window;
+	aggregate->upsert = rewrite_upsert(definition, stream_name(aggregate->state));
+	AtEOXact_GUC(true, level);
+}
+
+List *
+run_load(Oid stream)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Datum argument = ObjectIdGetDatum(stream);
+	List *loaded = NIL;
+	List *aggregates = NIL;
+	CatalogScope scope;
+	uint64 rows;
+	ListCell *cell;
+
+	catalog_enter(&scope);
+	rows = catalog_run(&read_aggregates, &argument, NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		Loaded *row = read_row(i, context);
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		loaded = lappend(loaded, row);
+		MemoryContextSwitchTo(old);
+	}
+	catalog_leave(&scope);
+	foreach (cell, loaded)
+	{
+		Loaded *row = lfirst(cell);
+
+		understand(row);
+		aggregates = lappend(aggregates, row->aggregate);
+	}
+	return aggregates;
+}
+
+void
+run_free(List *aggregates)
+{
+	ListCell *cell;
+
+	foreach (cell, aggregates)
+	{
+		Aggregate *aggregate = lfirst(cell);
+
+		if (aggregate->plan)
+			SPI_freeplan(aggregate->plan);
+		aggregate->plan = NULL;
+	}
+}
+
+/* ---------------------------------------------------------------- late rows */
+
+static bool
+is_late(const Aggregate *aggregate, const BatchRow *row)
+{
+	/* a window ends behind its rows: nearly every row is settled here */
+	if (row->event_time + aggregate->lateness >= row->watermark)
+		return false;
+	return window_end_of(&aggregate->window, row->event_time) + aggregate->lateness <=
+		   row->watermark;
+}
+
+/* Counts the late rows; returns their marks for the scan to leave out, or NULL for none. */
+static bool *
+judge_lateness(Aggregate *aggregate, const Batch *batch, bool *late)
+{
+	bool *skip = NULL;
+
+	aggregate->rows_in = batch->nrows;
+	aggregate->late_rows = 0;
+	if (aggregate->window.kind != WINDOW_NONE)
+		for (int i = 0; i < batch->nrows; i++)
+		{
+			if (!is_late(aggregate, &batch->rows[i]))
+				continue;
+			aggregate->late_rows++;
+			late[i] = true;
+			if (!aggregate->drops_late)
+				continue;
+			if (skip == NULL)
+				skip = palloc0(batch->nrows * sizeof(bool));
+			skip[i] = true;
+		}
+	aggregate->late_pairs = aggregate->late_rows; /* one window a row, so far */
+	return skip;
+}
+
+/* ---------------------------------------------------------------- a batch */
+
+static void
+execute(Aggregate *aggregate)
+{
+	int level = NewGUCNestLevel();
+	int result;
+
+	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
+	if (aggregate->plan == NULL)
+	{
+		aggregate->plan = SPI_prepare(aggregate->upsert, 0, NULL);
+		if (aggregate->plan == NULL || SPI_keepplan(aggregate->plan) != 0)
+			elog(ERROR, "could not prepare the statement of aggregate \"%s\"", aggregate->name);
+	}
+	result = SPI_execute_plan(aggregate->plan, NULL, NULL, false, 0);
+	if (result != SPI_OK_INSERT)
+		elog(ERROR, "unexpected result of aggregate \"%s\": %s", aggregate->name,
+			 SPI_result_code_string(result));
+	AtEOXact_GUC(true, level);
+}
+
+static void
+feed(Aggregate *aggregate, Oid stream, Batch *batch, bool *late)
+{
+	bool *volatile skip = judge_lateness(aggregate, batch, late);
+
+	scan_offer(stream, batch, skip);
+	PG_TRY();
+	{
+		execute(aggregate);
+	}
+	PG_FINALLY();
+	{
+		scan_withdraw();
+	}
+	PG_END_TRY();
+	if (skip)
+		pfree(skip);
+}
+
+void
+run_empty(Oid stream, const char *sql)
+{
+	Relation rel = relation_open(stream, AccessShareLock);
+	Batch *batch = batch_create(CurrentMemoryContext, RelationGetNumberOfAttributes(rel));
+
+	relation_close(rel, NoLock);
+	scan_offer(stream, batch, NULL);
+	PG_TRY();
+	{
+		if (SPI_execute(sql, false, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not make the first row");
+	}
+	PG_FINALLY();
+	{
+		scan_withdraw();
+	}
+	PG_END_TRY();
+}
+
+static void
+write_counters(List *aggregates)
+{
+	int n = list_length(aggregates);
+	Datum *columns[4];
+	Datum values[4];
+	ListCell *cell;
+	int row = 0;
+
+	for (int i = 0; i < 4; i++)
+		columns[i] = palloc(sizeof(Datum) * n);
+	foreach (cell, aggregates)
+	{
+		const Aggregate *aggregate = lfirst(cell);
+
+		columns[0][row] = ObjectIdGetDatum(aggregate->state);
+		columns[1][row] = Int64GetDatum(aggregate->rows_in);
+		columns[2][row] = Int64GetDatum(aggregate->late_rows);
+		columns[3][row] = Int64GetDatum(aggregate->late_pairs);
+		row++;
+	}
+	for (int i = 0; i < 4; i++)
+		values[i] = catalog_array(columns[i], NULL, n, i == 0 ? REGCLASSOID : INT8OID);
+	catalog_execute(&store_counters, values, NULL);
+}
+
+void
+run_batch(List *aggregates, Oid stream, Batch *batch, bool *late)
+{
+	ListCell *cell;
+
+	if (aggregates == NIL || batch->nrows == 0)
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	foreach (cell, aggregates)
+		feed(lfirst(cell), stream, batch, late);
+	SPI_finish();
+	write_counters(aggregates);
+}

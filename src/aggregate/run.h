@@ -1,0 +1,54 @@
+/*
+ * run.h - an aggregate at work: its plan over a batch.
+ */
+#ifndef STREAMAGG_RUN_H
+#define STREAMAGG_RUN_H
+
+#include "executor/spi.h"
+#include "nodes/pg_list.h"
+
+#include "batch.h"
+#include "window.h"
+
+typedef struct Aggregate
+{
+	Oid view;
+	Oid state;
+	char *name;
+	bool drops_late;
+	int64 lateness; /* microseconds */
+	Window window;
+	char *timezone; /* settings of the definition */
+	char *datestyle;
+	char *intervalstyle;
+	char *upsert;
+	SPIPlanPtr plan; /* made at the first batch */
+	int64 rows_in;	 /* of this batch */
+	int64 late_rows;
+	int64 late_pairs;
+} Aggregate;
+
+/*
+ * The aggregates of a stream, in the current context; run_free frees their plans.  Runs with the
+ * safe search_path as the stream's owner.
+ */
+extern List *run_load(Oid stream);
+extern void run_free(List *aggregates);
+
+/*
+ * Feeds the batch to each aggregate, then writes their counters.  late, an array of the batch's
+ * rows, becomes true for rows late for every window of some aggregate.
+ */
+extern void run_batch(List *aggregates, Oid stream, Batch *batch, bool *late);
+
+/* Runs a statement over no rows, inside SPI: a running total's first row. */
+extern void run_empty(Oid stream, const char *sql);
+
+/* Sets TimeZone, DateStyle and IntervalStyle until the GUC level ends. */
+extern void run_apply_settings(const char *timezone, const char *datestyle,
+							   const char *intervalstyle);
+
+/* An SQL duration to microseconds, as windows count them. */
+extern int64 run_lateness(const Interval *interval);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * window.h - the time windows of an aggregate.
+ */
+#ifndef STREAMAGG_WINDOW_H
+#define STREAMAGG_WINDOW_H
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "nodes/primnodes.h"
+
+typedef enum WindowKind
+{
+	WINDOW_NONE,	  /* a running total */
+	WINDOW_TUMBLE,	  /* streamagg.tumble, date_bin */
+	WINDOW_DATE_TRUNC /* date_trunc in a zone */
+} WindowKind;
+
+typedef struct Window
+{
+	WindowKind kind;
+	int64 size; /* microseconds */
+	TimestampTz origin;
+	char *unit; /* date_trunc */
+	char *zone;
+} Window;
+
+/* Microseconds of a window's size.  Errors: 0A000 for months, 22023 when it is not positive. */
+extern int64 window_size(const Interval *size);
+/* Checks a date_trunc unit and zone.  Errors: 0A000 for units that have no fixed end. */
+extern void window_check_unit(const char *unit, const char *zone);
+
+/* The end of the window that the event falls in; window.kind is not WINDOW_NONE. */
+extern TimestampTz window_end_of(const Window *window, TimestampTz event_time);
+
+/* The SQL expression of the end of the window that starts at start_sql, plus a time, palloc'd. */
+extern char *window_end_sql(const Window *window, const char *start_sql, int64 plus);
+
+#endif

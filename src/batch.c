@@ -1,0 +1,103 @@
+/*
+ * batch.c - the arena of a batch's rows.
+ *
+ * Rows are row-major arrays of Datums, so that a scan hands out a row by pointing a virtual slot at
+ * it.  Values of by-reference types are bump-allocated: no palloc a row.  The arena knows nothing of
+ * streams or records; ingest.c fills it and fdw/scan.c reads it.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "batch.h"
+
+#define FIRST_CAPACITY 1024
+#define BLOCK_SIZE (256 * 1024)
+
+/*
+ * An empty batch for rows of natts columns, in a context of its own under parent: deleting parent
+ * frees it.
+ */
+Batch *
+batch_create(MemoryContext parent, int natts)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "streamagg batch", ALLOCSET_DEFAULT_SIZES);
+	Batch *batch = MemoryContextAllocZero(context, sizeof(Batch));
+
+	batch->context = context;
+	batch->data = AllocSetContextCreate(context, "streamagg batch data", ALLOCSET_DEFAULT_SIZES);
+	batch->natts = natts;
+	return batch;
+}
+
+/* Forgets all rows and their values; keeps the arrays for the next batch. */
+void
+batch_reset(Batch *batch)
+{
+	batch->nrows = 0;
+	batch->free = batch->end = NULL;
+	MemoryContextReset(batch->data);
+}
+
+static void
+grow(Batch *batch)
+{
+	int capacity = batch->capacity ? batch->capacity * 2 : FIRST_CAPACITY;
+	Size cells = (Size) capacity * Max(batch->natts, 1);
+
+	if (batch->capacity == 0)
+	{
+		batch->values = MemoryContextAllocHuge(batch->context, cells * sizeof(Datum));
+		batch->isnull = MemoryContextAllocHuge(batch->context, cells * sizeof(bool));
+		batch->rows = MemoryContextAllocHuge(batch->context, capacity * sizeof(BatchRow));
+	}
+	else
+	{
+		batch->values = repalloc_huge(batch->values, cells * sizeof(Datum));
+		batch->isnull = repalloc_huge(batch->isnull, cells * sizeof(bool));
+		batch->rows = repalloc_huge(batch->rows, capacity * sizeof(BatchRow));
+	}
+	batch->capacity = capacity;
+}
+
+void
+batch_next_row(Batch *batch, Datum **values, bool **isnull)
+{
+	if (batch->nrows == batch->capacity)
+		grow(batch);
+	*values = batch->values + (Size) batch->nrows * batch->natts;
+	*isnull = batch->isnull + (Size) batch->nrows * batch->natts;
+}
+
+void
+batch_keep_row(Batch *batch, TimestampTz event_time, TimestampTz watermark)
+{
+	batch->rows[batch->nrows].event_time = event_time;
+	batch->rows[batch->nrows].watermark = watermark;
+	batch->nrows++;
+}
+
+void *
+batch_alloc(Batch *batch, size_t size)
+{
+	char *found;
+
+	size = MAXALIGN(size);
+	if (size > BLOCK_SIZE / 8)
+		return MemoryContextAllocHuge(batch->data, size);
+	if ((size_t) (batch->end - batch->free) < size)
+	{
+		batch->free = MemoryContextAlloc(batch->data, BLOCK_SIZE);
+		batch->end = batch->free + BLOCK_SIZE;
+	}
+	found = batch->free;
+	batch->free += size;
+	return found;
+}
+
+/* Bytes that the batch holds, arrays included. */
+Size
+batch_memory(const Batch *batch)
+{
+	return MemoryContextMemAllocated(batch->context, true);
+}

@@ -1,0 +1,41 @@
+/*
+ * batch.h - the accepted rows of one batch, column values as Datums in an arena.
+ */
+#ifndef STREAMAGG_BATCH_H
+#define STREAMAGG_BATCH_H
+
+#include "datatype/timestamp.h"
+#include "utils/palloc.h"
+
+typedef struct BatchRow
+{
+	TimestampTz event_time;
+	TimestampTz watermark; /* greatest(partition watermark before the row, closing watermark) */
+} BatchRow;
+
+typedef struct Batch
+{
+	MemoryContext context; /* the arrays; lives as long as the batch object */
+	MemoryContext data;	   /* by-reference values; reset by batch_reset */
+	int natts;
+	int nrows;
+	int capacity;
+	Datum *values; /* nrows × natts */
+	bool *isnull;
+	BatchRow *rows;
+	char *free; /* the rest of the current block of data */
+	char *end;
+} Batch;
+
+extern Batch *batch_create(MemoryContext parent, int natts);
+extern void batch_reset(Batch *batch);
+
+/* Room for one more row behind the last; it counts once batch_keep_row is called. */
+extern void batch_next_row(Batch *batch, Datum **values, bool **isnull);
+extern void batch_keep_row(Batch *batch, TimestampTz event_time, TimestampTz watermark);
+
+/* MAXALIGNed bytes that live until batch_reset; never NULL. */
+extern void *batch_alloc(Batch *batch, size_t size);
+extern Size batch_memory(const Batch *batch);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * catalog.c - the door to the internal tables.
+ *
+ * They have no grants.  C code reads and writes them by fixed statements under the extension
+ * owner's id, as referential integrity triggers do; no user expression runs meanwhile, and the
+ * search_path is pinned, so that nobody's operators or tables are met.  On error the transaction's
+ * abort restores user and settings.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "catalog.h"
+#include "streamagg.h"
+
+#define SAFE_PATH "pg_catalog, pg_temp"
+
+typedef struct Extension
+{
+	Oid owner;
+	char *version;
+} Extension;
+
+/* Our row of pg_extension, or false. */
+static bool
+read_extension(Extension *found)
+{
+	Relation rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool isnull;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(STREAMAGG_NAME));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		found->owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+		found->version = TextDatumGetCString(
+			heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(rel), &isnull));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return HeapTupleIsValid(tuple);
+}
+
+static void
+require_extension(Extension *found)
+{
+	if (!read_extension(found))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("extension \"streamagg\" is not installed in this database")));
+}
+
+bool
+catalog_is_installed(void)
+{
+	Extension unused;
+
+	return read_extension(&unused);
+}
+
+Oid
+catalog_extension_owner(void)
+{
+	Extension extension;
+
+	require_extension(&extension);
+	return extension.owner;
+}
+
+const char *
+catalog_extension_version(void)
+{
+	Extension extension;
+
+	require_extension(&extension);
+	return extension.version;
+}
+
+void
+catalog_check_version(void)
+{
+	const char *script = catalog_extension_version();
+
+	if (strcmp(script, STREAMAGG_LIBRARY_VERSION) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("streamagg's library is version %s, its SQL objects are version %s",
+							   STREAMAGG_LIBRARY_VERSION, script),
+						errhint("Restart the server after an upgrade of the library, then run "
+								"ALTER EXTENSION streamagg UPDATE.")));
+}
+
+void
+catalog_enter(CatalogScope *scope)
+{
+	Oid owner = catalog_extension_owner();
+
+	GetUserIdAndSecContext(&scope->user, &scope->security);
+	scope->guc_level = 0;
+	if (strcmp(namespace_search_path, SAFE_PATH) != 0)
+	{
+		scope->guc_level = NewGUCNestLevel();
+		(void) set_config_option("search_path", SAFE_PATH, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
+	SetUserIdAndSecContext(owner, scope->security | SECURITY_LOCAL_USERID_CHANGE);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+void
+catalog_leave(const CatalogScope *scope)
+{
+	SPI_finish();
+	SetUserIdAndSecContext(scope->user, scope->security);
+	if (scope->guc_level)
+		AtEOXact_GUC(true, scope->guc_level);
+}
+
+static uint64
+run(CatalogStatement *statement, const Datum *values, const char *nulls, bool read_only)
+{
+	int result;
+
+	if (statement->plan == NULL)
+	{
+		statement->plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+		if (statement->plan == NULL || SPI_keepplan(statement->plan) != 0)
+			elog(ERROR, "could not prepare \"%s\"", statement->sql);
+	}
+	result = SPI_execute_plan(statement->plan, (Datum *) values, nulls, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+uint64
+catalog_run(CatalogStatement *statement, const Datum *values, const char *nulls)
+{
+	return run(statement, values, nulls, false);
+}
+
+uint64
+catalog_read(CatalogStatement *statement, const Datum *values)
+{
+	return run(statement, values, NULL, true);
+}
+
+uint64
+catalog_execute(CatalogStatement *statement, const Datum *values, const char *nulls)
+{
+	CatalogScope scope;
+	uint64 processed;
+
+	catalog_enter(&scope);
+	processed = catalog_run(statement, values, nulls);
+	catalog_leave(&scope);
+	return processed;
+}
+
+Datum
+catalog_value(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+char *
+catalog_string(uint64 row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+Datum
+catalog_array(const Datum *values, const bool *isnull, int length, Oid element)
+{
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+	int dims[1] = {length};
+	int lower[1] = {1};
+
+	if (length == 0)
+		return PointerGetDatum(construct_empty_array(element));
+	get_typlenbyvalalign(element, &typlen, &typbyval, &typalign);
+	return PointerGetDatum(construct_md_array((Datum *) values, (bool *) isnull, 1, dims, lower,
+											  element, typlen, typbyval, typalign));
+}

@@ -1,0 +1,38 @@
+/*
+ * compat.h - every difference between the PostgreSQL versions we build for (15 to 18).
+ */
+#ifndef STREAMAGG_COMPAT_H
+#define STREAMAGG_COMPAT_H
+
+#include "catalog/pg_class.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 160000
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_database.h"
+#define compat_owns_relation(relid, role) pg_class_ownercheck(relid, role)
+#define compat_owns_database(dbid, role) pg_database_ownercheck(dbid, role)
+#define compat_owns_extension(extid, role) pg_extension_ownercheck(extid, role)
+#define compat_server_aclcheck(server, role, mode) pg_foreign_server_aclcheck(server, role, mode)
+#define compat_database_aclcheck(dbid, role, mode) pg_database_aclcheck(dbid, role, mode)
+#else
+#include "catalog/pg_database.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_extension.h"
+#define compat_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#define compat_owns_database(dbid, role) object_ownercheck(DatabaseRelationId, dbid, role)
+#define compat_owns_extension(extid, role) object_ownercheck(ExtensionRelationId, extid, role)
+#define compat_server_aclcheck(server, role, mode)                                                 \
+	object_aclcheck(ForeignServerRelationId, server, role, mode)
+#define compat_database_aclcheck(dbid, role, mode)                                                 \
+	object_aclcheck(DatabaseRelationId, dbid, role, mode)
+#endif
+
+/* create_foreignscan_path has an argument more from 17 on. */
+#if PG_VERSION_NUM < 170000
+#define COMPAT_NO_RESTRICTINFO
+#else
+#define COMPAT_NO_RESTRICTINFO NIL,
+#endif
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * ways_text.c - JSON values to text, jsonb, uuid, inet and times.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/inet.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "ways.h"
+
+/* A text datum with a short header where it fits; no terminator. */
+static Datum
+make_text(const Conversion *conversion, const char *text, size_t length)
+{
+	char *made;
+
+	if (length + VARHDRSZ_SHORT <= VARATT_SHORT_MAX)
+	{
+		made = conversion->alloc(conversion->arena, length + VARHDRSZ_SHORT);
+		SET_VARSIZE_SHORT(made, length + VARHDRSZ_SHORT);
+		memcpy(made + VARHDRSZ_SHORT, text, length);
+	}
+	else
+	{
+		made = conversion->alloc(conversion->arena, length + VARHDRSZ);
+		SET_VARSIZE(made, length + VARHDRSZ);
+		memcpy(made + VARHDRSZ, text, length);
+	}
+	return PointerGetDatum(made);
+}
+
+int
+convert_text(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	Jsonb *document;
+	char *printed;
+	int fault;
+
+	if (!is_composite(value))
+	{
+		*result = make_text(conversion, value->text, value->length);
+		return 0;
+	}
+	fault = ways_jsonb_of_composite(value, result);
+	if (fault)
+		return fault;
+	document = DatumGetJsonbP(*result);
+	printed = JsonbToCString(NULL, &document->root, VARSIZE(document));
+	*result = make_text(conversion, printed, strlen(printed));
+	return 0;
+}
+
+/* varchar(n): what is longer by blanks only is cut, as varchar's input does. */
+int
+convert_varchar(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	int limit = conversion->typmod - VARHDRSZ;
+	size_t fits;
+	int fault = convert_text(conversion, value, result);
+	char *text;
+	size_t length;
+
+	if (fault || conversion->typmod < (int32) VARHDRSZ)
+		return fault;
+	text = VARDATA_ANY(DatumGetPointer(*result));
+	length = VARSIZE_ANY_EXHDR(DatumGetPointer(*result));
+	fits = pg_mbcharcliplen(text, length, limit);
+	for (size_t i = fits; i < length; i++)
+		if (text[i] != ' ')
+			return ERRCODE_STRING_DATA_RIGHT_TRUNCATION;
+	if (fits < length)
+		*result = make_text(conversion, text, fits);
+	return 0;
+}
+
+int
+convert_jsonb(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	JsonbValue scalar;
+	char *printed;
+	int fault;
+
+	if (is_composite(value))
+		return ways_jsonb_of_composite(value, result);
+	switch (value->kind)
+	{
+		case JSON_NUMBER:
+			fault = ways_number_text(value, &printed);
+			if (fault)
+				return fault;
+			scalar.type = jbvNumeric;
+			scalar.val.numeric = DatumGetNumeric(
+				DirectFunctionCall3(numeric_in, CStringGetDatum(printed),
+									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+			break;
+		case JSON_STRING:
+			scalar.type = jbvString;
+			scalar.val.string.len = value->length;
+			scalar.val.string.val = (char *) value->text;
+			break;
+		default:
+			scalar.type = jbvBool;
+			scalar.val.boolean = value->kind == JSON_TRUE;
+	}
+	*result = JsonbPGetDatum(JsonbValueToJsonb(&scalar));
+	return 0;
+}
+
+static inline int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* As uuid's input: braces, and hyphens behind any group of four digits, are optional. */
+static bool
+parse_uuid(const char *at, const char *end, unsigned char *found)
+{
+	if (end - at >= 2 && *at == '{' && end[-1] == '}')
+	{
+		at++;
+		end--;
+	}
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		int high;
+		int low;
+
+		if (end - at < 2)
+			return false;
+		high = hex_digit(at[0]);
+		low = hex_digit(at[1]);
+		if (high < 0 || low < 0)
+			return false;
+		found[i] = (unsigned char) (high << 4 | low);
+		at += 2;
+		if (i % 2 == 1 && i < UUID_LEN - 1 && at < end && *at == '-')
+			at++;
+	}
+	return at == end;
+}
+
+int
+convert_uuid(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	unsigned char found[UUID_LEN];
+	pg_uuid_t *made;
+
+	if (value->kind != JSON_STRING || !parse_uuid(value->text, value->text + value->length, found))
+		return BAD_TEXT;
+	made = conversion->alloc(conversion->arena, sizeof(pg_uuid_t));
+	memcpy(made->data, found, UUID_LEN);
+	*result = UUIDPGetDatum(made);
+	return 0;
+}
+
+int
+convert_inet(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	char text[64];
+	inet *made;
+	int bits;
+
+	if (value->kind != JSON_STRING || value->length >= sizeof(text))
+		return BAD_TEXT;
+	memcpy(text, value->text, value->length);
+	text[value->length] = '\0';
+	made = conversion->alloc(conversion->arena, sizeof(inet));
+	memset(made, 0, sizeof(inet));
+	ip_family(made) = strchr(text, ':') ? PGSQL_AF_INET6 : PGSQL_AF_INET;
+	bits = pg_inet_net_pton(ip_family(made), text, ip_addr(made), -1);
+	if (bits < 0 || bits > ip_maxbits(made))
+		return BAD_TEXT;
+	ip_bits(made) = bits;
+	SET_INET_VARSIZE(made);
+	*result = InetPGetDatum(made);
+	return 0;
+}
+
+int
+convert_epoch(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	TimestampTz found = 0;
+	int fault;
+
+	if (value->kind != JSON_NUMBER && value->kind != JSON_STRING)
+		return BAD_TEXT;
+	fault = time_parse_epoch(value->text, value->length, conversion->encoding, &found);
+	*result = TimestampTzGetDatum(found);
+	return fault;
+}
+
+int
+convert_timestamptz(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	TimestampTz found = 0;
+	int fault;
+
+	if (is_composite(value))
+		return BAD_TEXT;
+	fault = time_parse_iso(value->text, value->length, &found);
+	*result = TimestampTzGetDatum(found);
+	return fault;
+}
+
+int
+convert_date(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	DateADT found = 0;
+	int fault;
+
+	if (is_composite(value))
+		return BAD_TEXT;
+	fault = time_parse_date(value->text, value->length, &found);
+	*result = DateADTGetDatum(found);
+	return fault;
+}

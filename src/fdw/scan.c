@@ -1,0 +1,186 @@
+/*
+ * scan.c - the foreign data wrapper's handler: scans of a stream.
+ *
+ * Inside a batch a scan hands out the batch's accepted rows: a virtual slot whose arrays point into
+ * the arena, so a row costs a pointer.  A scan outside a batch is refused: reading a topic by SELECT
+ * is not built yet.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "foreign/fdwapi.h"
+#include "foreign/foreign.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "fdw/scan.h"
+#include "stream.h"
+
+PG_FUNCTION_INFO_V1(streamagg_kafka_handler);
+
+#define ROWS_ESTIMATE 100000
+#define COST_PER_ROW 0.001
+
+typedef struct Offer
+{
+	Oid stream;
+	Batch *batch;
+	const bool *skip;
+} Offer;
+
+typedef struct StreamScan
+{
+	TupleTableSlot *slot;
+	Datum *own_values; /* the slot's own arrays */
+	bool *own_isnull;
+	int next;
+} StreamScan;
+
+static Offer offer;
+
+void
+scan_offer(Oid stream, Batch *batch, const bool *skip)
+{
+	offer.stream = stream;
+	offer.batch = batch;
+	offer.skip = skip;
+}
+
+void
+scan_withdraw(void)
+{
+	memset(&offer, 0, sizeof(offer));
+}
+
+/* ---------------------------------------------------------------- planning */
+
+static void
+get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	/* a batch when catching up: the case whose plan matters */
+	rel->tuples = ROWS_ESTIMATE;
+	rel->rows = clamp_row_est(
+		ROWS_ESTIMATE * clauselist_selectivity(root, rel->baserestrictinfo, 0, JOIN_INNER, NULL));
+}
+
+static void
+get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rel->rows, 0,
+												   COST_PER_ROW * rel->tuples, NIL, NULL, NULL,
+												   COMPAT_NO_RESTRICTINFO NIL));
+}
+
+static ForeignScan *
+get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *targets,
+		 List *clauses, Plan *outer)
+{
+	return make_foreignscan(targets, extract_actual_clauses(clauses, false), rel->relid, NIL, NIL,
+							NIL, NIL, outer);
+}
+
+/* ---------------------------------------------------------------- execution */
+
+static void
+refuse_scan(Oid relid)
+{
+	if (stream_server_is_local(GetForeignTable(relid)->serverid))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("stream \"%s\" is local: it has no topic to read",
+							   get_rel_name(relid)),
+						errhint("Its server has no bootstrap_servers. Feed it with "
+								"streamagg.push() and read the views of its aggregates.")));
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("SELECT from stream \"%s\" is not supported yet", get_rel_name(relid)),
+					errhint("Make an aggregate with streamagg.create_aggregate() and read its "
+							"view.")));
+}
+
+static void
+begin_scan(ForeignScanState *node, int flags)
+{
+	Oid relid = RelationGetRelid(node->ss.ss_currentRelation);
+	StreamScan *scan;
+
+	if (flags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+	if (offer.batch == NULL || offer.stream != relid)
+		refuse_scan(relid);
+	scan = palloc0(sizeof(StreamScan));
+	scan->slot = MakeSingleTupleTableSlot(RelationGetDescr(node->ss.ss_currentRelation),
+										  &TTSOpsVirtual);
+	if (scan->slot->tts_tupleDescriptor->natts != offer.batch->natts)
+		elog(ERROR, "stream \"%s\" was altered within a batch", get_rel_name(relid));
+	scan->own_values = scan->slot->tts_values;
+	scan->own_isnull = scan->slot->tts_isnull;
+	node->fdw_state = scan;
+}
+
+static TupleTableSlot *
+iterate_scan(ForeignScanState *node)
+{
+	StreamScan *scan = node->fdw_state;
+	TupleTableSlot *slot = scan->slot;
+	const Batch *batch = offer.batch;
+
+	while (offer.skip && scan->next < batch->nrows && offer.skip[scan->next])
+		scan->next++;
+	if (scan->next >= batch->nrows)
+		return ExecClearTuple(slot);
+	slot->tts_values = batch->values + (Size) scan->next * batch->natts;
+	slot->tts_isnull = batch->isnull + (Size) scan->next * batch->natts;
+	slot->tts_nvalid = batch->natts;
+	slot->tts_flags &= ~TTS_FLAG_EMPTY;
+	scan->next++;
+	return slot;
+}
+
+static void
+rescan(ForeignScanState *node)
+{
+	((StreamScan *) node->fdw_state)->next = 0;
+}
+
+static void
+end_scan(ForeignScanState *node)
+{
+	StreamScan *scan = node->fdw_state;
+
+	if (scan == NULL)
+		return;
+	scan->slot->tts_values = scan->own_values;
+	scan->slot->tts_isnull = scan->own_isnull;
+	ExecDropSingleTupleTableSlot(scan->slot);
+}
+
+/* INSERT into a stream produces to its topic: not built yet. */
+static int
+is_updatable(Relation rel)
+{
+	return 0;
+}
+
+/* streamagg.kafka_handler() */
+Datum
+streamagg_kafka_handler(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	routine->GetForeignRelSize = get_rel_size;
+	routine->GetForeignPaths = get_paths;
+	routine->GetForeignPlan = get_plan;
+	routine->BeginForeignScan = begin_scan;
+	routine->IterateForeignScan = iterate_scan;
+	routine->ReScanForeignScan = rescan;
+	routine->EndForeignScan = end_scan;
+	routine->IsForeignRelUpdatable = is_updatable;
+	PG_RETURN_POINTER(routine);
+}

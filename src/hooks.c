@@ -1,0 +1,178 @@
+/*
+ * hooks.c - the event triggers: what DROP leaves behind, what CREATE and ALTER FOREIGN TABLE made.
+ *
+ * They are C functions because they must reach the internal tables for ordinary users, too.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "aggregate/define.h"
+#include "catalog.h"
+#include "event.h"
+#include "progress.h"
+#include "stream.h"
+#include "worker/control.h"
+
+PG_FUNCTION_INFO_V1(streamagg_on_sql_drop);
+PG_FUNCTION_INFO_V1(streamagg_on_ddl_end);
+
+static CatalogStatement dropped_relations = {
+	"SELECT d.objid, d.object_identity, s.stream IS NOT NULL, a.aggregate IS NOT NULL,"
+	" q.definition IS NOT NULL"
+	" FROM pg_catalog.pg_event_trigger_dropped_objects() d"
+	" LEFT JOIN streamagg.stream_catalog s ON s.stream = d.objid"
+	" LEFT JOIN streamagg.aggregate_catalog a ON a.aggregate = d.objid"
+	" LEFT JOIN streamagg.aggregate_catalog q ON q.definition = d.objid"
+	" WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0"
+	" ORDER BY a.aggregate IS NULL, s.stream IS NULL",
+	0,
+	{InvalidOid},
+	NULL};
+
+static CatalogStatement orphaned_aggregates = {
+	"SELECT a.aggregate FROM streamagg.aggregate_catalog a WHERE a.definition IS NOT NULL"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.definition)",
+	0,
+	{InvalidOid},
+	NULL};
+
+static CatalogStatement changed_tables = {
+	"SELECT DISTINCT objid FROM pg_catalog.pg_event_trigger_ddl_commands()"
+	" WHERE classid = 'pg_catalog.pg_class'::regclass",
+	0,
+	{InvalidOid},
+	NULL};
+
+static void
+require_event_trigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("this function must be called as an event trigger")));
+}
+
+/* The definition view alone was dropped: the aggregate could not go on. */
+static void
+refuse_orphans(void)
+{
+	CatalogScope scope;
+
+	catalog_enter(&scope);
+	if (catalog_run(&orphaned_aggregates, NULL, NULL) > 0)
+	{
+		const char *name = catalog_string(0, 1);
+
+		ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						errmsg("cannot drop the definition of aggregate %s", name),
+						errhint("Use DROP VIEW %s to drop the aggregate.", name)));
+	}
+	catalog_leave(&scope);
+}
+
+typedef struct Dropped
+{
+	Oid relid;
+	char *name;
+	bool is_stream;
+	bool is_aggregate;
+} Dropped;
+
+static void
+forget(const Dropped *dropped)
+{
+	if (dropped->is_aggregate)
+	{
+		define_forget_aggregate(dropped->relid);
+		event_log(InvalidOid, "drop_aggregate", dropped->name);
+	}
+	if (dropped->is_stream)
+	{
+		define_freeze_aggregates(dropped->relid);
+		control_forget(dropped->relid);
+		progress_forget(dropped->relid);
+		event_log(InvalidOid, "drop_stream", dropped->name);
+	}
+}
+
+/* streamagg.on_sql_drop(): aggregates first, so that a stream's freeze finds only those that stay. */
+Datum
+streamagg_on_sql_drop(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	CatalogScope scope;
+	List *all = NIL;
+	ListCell *cell;
+	uint64 rows;
+	bool isnull;
+
+	require_event_trigger(fcinfo);
+	if (!catalog_is_installed())
+		PG_RETURN_NULL();
+	catalog_enter(&scope);
+	rows = catalog_run(&dropped_relations, NULL, NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		Dropped *dropped = palloc(sizeof(Dropped));
+
+		dropped->relid = DatumGetObjectId(catalog_value(i, 1, &isnull));
+		dropped->name = pstrdup(catalog_string(i, 2));
+		dropped->is_stream = DatumGetBool(catalog_value(i, 3, &isnull));
+		dropped->is_aggregate = DatumGetBool(catalog_value(i, 4, &isnull));
+		all = lappend(all, dropped);
+		MemoryContextSwitchTo(old);
+	}
+	catalog_leave(&scope);
+	foreach (cell, all)
+		forget(lfirst(cell));
+	refuse_orphans();
+	PG_RETURN_NULL();
+}
+
+/*
+ * Loads the stream as a worker would: its errors are what is wrong with the definition.  One that
+ * is still without event_time may be completed by ALTER.
+ */
+static void
+check_stream(Oid relid)
+{
+	if (!stream_is_stream(relid))
+		return;
+	if (stream_option(relid, "event_time", NULL) != NULL)
+		stream_free(stream_load(relid, CurrentMemoryContext));
+	control_check_fixed_options(relid);
+}
+
+/* streamagg.on_ddl_end() */
+Datum
+streamagg_on_ddl_end(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	CatalogScope scope;
+	List *changed = NIL;
+	ListCell *cell;
+	uint64 rows;
+	bool isnull;
+
+	require_event_trigger(fcinfo);
+	catalog_enter(&scope);
+	rows = catalog_run(&changed_tables, NULL, NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		changed = lappend_oid(changed, DatumGetObjectId(catalog_value(i, 1, &isnull)));
+		MemoryContextSwitchTo(old);
+	}
+	catalog_leave(&scope);
+	foreach (cell, changed)
+		check_stream(lfirst_oid(cell));
+	PG_RETURN_NULL();
+}

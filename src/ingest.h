@@ -1,0 +1,45 @@
+/*
+ * ingest.h - one batch: records in, rows aggregated, progress written.
+ */
+#ifndef STREAMAGG_INGEST_H
+#define STREAMAGG_INGEST_H
+
+#include "nodes/pg_list.h"
+
+#include "progress.h"
+#include "quarantine.h"
+#include "record.h"
+
+typedef struct Ingest
+{
+	Stream *stream;
+	List *aggregates; /* see aggregate/run.h */
+	Progress *progress;
+	Quarantine *quarantine;
+	Counters total;
+	int64 late; /* rows late for every window of some aggregate */
+	BatchTimes times;
+} Ingest;
+
+/*
+ * All of these run in one transaction, as the stream's owner, with the safe search_path, in a
+ * memory context that lives until its end.  An error leaves nothing behind but the rollback.
+ */
+extern Ingest *ingest_begin(Stream *stream, List *aggregates);
+
+/*
+ * The next record of its partition.  One that was read before is left out; offsets that are missing
+ * between are gaps.  Errors: the record's own SQLSTATE when a policy says stop.
+ */
+extern void ingest_record(Ingest *ingest, const Record *record);
+
+/* The partition is read up to this offset, whatever was before it: markers, aborted records. */
+extern void ingest_reach(Ingest *ingest, int32 partition, int64 next_offset);
+
+/*
+ * Aggregates the rows and writes everything; returns the closing watermark.  close_all: see
+ * progress_closing.
+ */
+extern TimestampTz ingest_finish(Ingest *ingest, bool close_all);
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * client.c - life of a librdkafka handle, and its errors in PostgreSQL's words.
+ *
+ * Library threads run nothing of ours: logs and errors wait in the library's queue until
+ * kafka_client_serve() runs their callbacks here.  Callbacks only copy text; the server's log is
+ * written after the library has returned, since an error raised inside its frames would leave its
+ * locks held.
+ */
+#include "postgres.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "client.h"
+
+#define LOG_LINES 8
+#define DESTROY_SECONDS 3
+#define QUIET_MS 60000
+
+typedef struct LogLine
+{
+	bool pending;
+	int repeated;
+	TimestampTz logged;
+	char text[256];
+} LogLine;
+
+static LogLine lines[LOG_LINES];
+
+/* Keeps one place for each text, without the parts that differ from one time to the next. */
+static void
+on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+	int place = 0;
+
+	if (level > LOG_WARNING)
+		return;
+	for (const char *at = facility; *at; at++)
+		place = (place * 31 + *at) % LOG_LINES;
+	lines[place].repeated++;
+	lines[place].pending = true;
+	strlcpy(lines[place].text, text, sizeof(lines[place].text));
+}
+
+static void
+on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
+{
+	KafkaTrouble *trouble = opaque;
+
+	/* that all brokers are down says less than why */
+	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && trouble->error)
+		return;
+	trouble->error = error;
+	strlcpy(trouble->text, text, sizeof(trouble->text));
+}
+
+rd_kafka_t *
+kafka_client_create(rd_kafka_type_t type, rd_kafka_conf_t *conf)
+{
+	char error[256];
+	sigset_t all;
+	sigset_t before;
+	rd_kafka_t *client;
+
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	/* threads inherit the mask: PostgreSQL's signals must reach the main thread only */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	client = rd_kafka_new(type, conf, error, sizeof(error));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (client == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+						errmsg("could not create a Kafka client"), errdetail("%s.", error)));
+	}
+	rd_kafka_set_log_queue(client, NULL);
+	return client;
+}
+
+static void *
+destroy(void *client)
+{
+	rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	return NULL;
+}
+
+void
+kafka_client_destroy(rd_kafka_t *client)
+{
+	pthread_t thread;
+	struct timespec until;
+	sigset_t all;
+	sigset_t before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&thread, NULL, destroy, client) == 0)
+	{
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += DESTROY_SECONDS;
+		if (pthread_timedjoin_np(thread, NULL, &until) != 0)
+			pthread_detach(thread);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void
+kafka_client_serve(rd_kafka_t *client)
+{
+	rd_kafka_poll(client, 0);
+	for (int i = 0; i < LOG_LINES; i++)
+	{
+		LogLine *line = &lines[i];
+
+		if (!line->pending || !TimestampDifferenceExceeds(line->logged, GetCurrentTimestamp(),
+														  QUIET_MS))
+			continue;
+		ereport(LOG, (errmsg("librdkafka: %s", kafka_clean_text(line->text)),
+					  line->repeated > 1 ? errdetail("It said this and the like %d times.",
+													 line->repeated)
+										 : 0));
+		line->pending = false;
+		line->repeated = 0;
+		line->logged = GetCurrentTimestamp();
+	}
+}
+
+/* ---------------------------------------------------------------- errors */
+
+int
+kafka_sqlstate(rd_kafka_resp_err_t error)
+{
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+		case RD_KAFKA_RESP_ERR__SSL:
+			return ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+			return ERRCODE_INSUFFICIENT_PRIVILEGE;
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+			return ERRCODE_UNDEFINED_OBJECT;
+		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+			return ERRCODE_DATA_EXCEPTION;
+		case RD_KAFKA_RESP_ERR__BAD_MSG:
+		case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+		case RD_KAFKA_RESP_ERR_INVALID_MSG:
+			return ERRCODE_DATA_CORRUPTED;
+		default:
+			return ERRCODE_CONNECTION_FAILURE;
+	}
+}
+
+bool
+kafka_is_hopeless(const KafkaTrouble *trouble)
+{
+	return trouble->error == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+		   trouble->error == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
+		   trouble->error == RD_KAFKA_RESP_ERR__SSL;
+}
+
+const char *
+kafka_hint(rd_kafka_resp_err_t error)
+{
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+			return "Check username and password of the user mapping, and sasl_mechanism of the "
+				   "server.";
+		case RD_KAFKA_RESP_ERR__SSL:
+			return "Check security_protocol, ssl_ca_pem or ssl_ca_location of the server, and the "
+				   "broker's certificate.";
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+			return "The broker's ACLs must allow READ and DESCRIBE on the topic.";
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+			return "Check the stream's option topic.";
+		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+			return "The records were deleted before they were read. To begin again, drop the "
+				   "stream and make it anew.";
+		default:
+			return "Check bootstrap_servers of the server, and whether the brokers can be reached "
+				   "from the database host.";
+	}
+}
+
+char *
+kafka_clean_text(const char *text)
+{
+	char *clean = pnstrdup(text, 200);
+
+	for (char *at = clean; *at; at++)
+		if ((unsigned char) *at < ' ' || (unsigned char) *at > '~')
+			*at = '?';
+	return clean;
+}
+
+void
+kafka_raise(const char *what, const KafkaTrouble *trouble)
+{
+	rd_kafka_resp_err_t error = trouble->error ? trouble->error : RD_KAFKA_RESP_ERR__TRANSPORT;
+
+	ereport(ERROR, (errcode(kafka_sqlstate(error)), errmsg("%s", what),
+					*trouble->text ? errdetail("%s.", kafka_clean_text(trouble->text))
+								   : errdetail("%s.", rd_kafka_err2str(error)),
+					errhint("%s", kafka_hint(error))));
+}

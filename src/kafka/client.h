@@ -1,0 +1,42 @@
+/*
+ * client.h - a librdkafka handle; for the files of kafka/ only.
+ */
+#ifndef STREAMAGG_KAFKA_CLIENT_H
+#define STREAMAGG_KAFKA_CLIENT_H
+
+#include <librdkafka/rdkafka.h>
+
+#define KAFKA_SLICE_MS 100 /* the longest that a library call may block */
+
+/* The last trouble that the library told of; filled by callbacks in the calling thread. */
+typedef struct KafkaTrouble
+{
+	rd_kafka_resp_err_t error;
+	char text[256];
+} KafkaTrouble;
+
+/* Properties of server and user mapping; freed by rd_kafka_new or rd_kafka_conf_destroy. */
+extern rd_kafka_conf_t *kafka_conf_create(Oid server, Oid user, KafkaTrouble *trouble);
+extern void kafka_conf_set(rd_kafka_conf_t *conf, const char *property, const char *value);
+
+/* A handle whose threads have all signals blocked.  Errors: HV00L. */
+extern rd_kafka_t *kafka_client_create(rd_kafka_type_t type, rd_kafka_conf_t *conf);
+
+/* Ends the handle, waiting 3 s at the most: what hangs is left behind. */
+extern void kafka_client_destroy(rd_kafka_t *client);
+
+/* Serves callbacks, then logs what the library had to say, at most once a minute a text. */
+extern void kafka_client_serve(rd_kafka_t *client);
+
+/* Raises the error under its SQLSTATE with a hint; server and topic may be NULL. */
+extern void kafka_raise(const char *what, const KafkaTrouble *trouble) pg_attribute_noreturn();
+extern int kafka_sqlstate(rd_kafka_resp_err_t error);
+extern const char *kafka_hint(rd_kafka_resp_err_t error);
+
+/* Waiting will not help: credentials or certificates are wrong. */
+extern bool kafka_is_hopeless(const KafkaTrouble *trouble);
+
+/* Text of a broker: printable, cut at 200 characters, palloc'd. */
+extern char *kafka_clean_text(const char *text);
+
+#endif

@@ -1,0 +1,354 @@
+/*
+ * consumer.c - one topic's records, by manual assignment and our own offsets.
+ *
+ * No group is joined and no offset is stored at the broker: the database knows where it is.  An
+ * offset that is out of range is an error, never a jump.  Most broker faults never arrive here as
+ * messages, so the worker watches progress itself.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "client.h"
+#include "kafka/consumer.h"
+
+#define PATIENCE_MS 10000
+
+struct KafkaConsumer
+{
+	rd_kafka_t *client;
+	rd_kafka_queue_t *queue;
+	rd_kafka_topic_t *topic;
+	int event_fd;
+	int capacity;
+	int count;
+	rd_kafka_message_t **messages;
+	KafkaTrouble trouble;
+};
+
+/* ---------------------------------------------------------------- life */
+
+static void
+set_number(rd_kafka_conf_t *conf, const char *property, int64 value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), INT64_FORMAT, value);
+	kafka_conf_set(conf, property, text);
+}
+
+static rd_kafka_conf_t *
+consumer_conf(const KafkaConsumerConfig *config, KafkaTrouble *trouble)
+{
+	rd_kafka_conf_t *conf = kafka_conf_create(config->server, config->user, trouble);
+
+	kafka_conf_set(conf, "group.id", "streamagg");
+	kafka_conf_set(conf, "enable.auto.commit", "false");
+	kafka_conf_set(conf, "enable.auto.offset.store", "false");
+	kafka_conf_set(conf, "enable.partition.eof", "true");
+	kafka_conf_set(conf, "auto.offset.reset", "error");
+	kafka_conf_set(conf, "check.crcs", "true");
+	/* librdkafka 2.0 sleeps a second when the queue is full: about a second of traffic fits in */
+	set_number(conf, "queued.min.messages", 1000000);
+	set_number(conf, "queued.max.messages.kbytes", config->memory_kb);
+	return conf;
+}
+
+KafkaConsumer *
+kafka_consumer_create(const KafkaConsumerConfig *config)
+{
+	KafkaConsumer *consumer = MemoryContextAllocZero(TopMemoryContext, sizeof(KafkaConsumer));
+	static const uint64 one = 1;
+
+	consumer->client =
+		kafka_client_create(RD_KAFKA_CONSUMER, consumer_conf(config, &consumer->trouble));
+	consumer->queue = rd_kafka_queue_get_consumer(consumer->client);
+	consumer->topic = rd_kafka_topic_new(consumer->client, config->topic, NULL);
+	consumer->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (consumer->event_fd < 0)
+		ereport(ERROR, (errcode_for_socket_access(), errmsg("could not create an eventfd: %m")));
+	rd_kafka_queue_io_event_enable(consumer->queue, consumer->event_fd, &one, sizeof(one));
+	consumer->capacity = config->max_messages;
+	consumer->messages =
+		MemoryContextAllocHuge(TopMemoryContext, sizeof(void *) * (Size) consumer->capacity);
+	return consumer;
+}
+
+void
+kafka_consumer_destroy(KafkaConsumer *consumer)
+{
+	kafka_consumer_release(consumer);
+	rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
+	rd_kafka_queue_destroy(consumer->queue);
+	rd_kafka_topic_destroy(consumer->topic);
+	kafka_client_destroy(consumer->client);
+	close(consumer->event_fd);
+	pfree(consumer->messages);
+	pfree(consumer);
+}
+
+/* ---------------------------------------------------------------- questions to the brokers */
+
+static void
+raise_for_topic(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
+{
+	KafkaTrouble trouble = consumer->trouble;
+
+	/* a time-out says less than what the connection said */
+	if (trouble.error == 0 ||
+		(error != RD_KAFKA_RESP_ERR__TRANSPORT && error != RD_KAFKA_RESP_ERR__TIMED_OUT))
+	{
+		trouble.error = error;
+		strlcpy(trouble.text, rd_kafka_err2str(error), sizeof(trouble.text));
+	}
+	kafka_raise(psprintf("could not read topic \"%s\"",
+						 kafka_clean_text(rd_kafka_topic_name(consumer->topic))),
+				&trouble);
+}
+
+static bool
+is_passing(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+		   error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+		   error == RD_KAFKA_RESP_ERR__RESOLVE ||
+		   error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+		   error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+		   error == RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE ||
+		   error == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT ||
+		   error == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+		   error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+		   error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+		   error == RD_KAFKA_RESP_ERR__WAIT_COORD;
+}
+
+static rd_kafka_resp_err_t
+ask_partitions(KafkaConsumer *consumer, int *count)
+{
+	const struct rd_kafka_metadata *metadata;
+	rd_kafka_resp_err_t error =
+		rd_kafka_metadata(consumer->client, 0, consumer->topic, &metadata, KAFKA_SLICE_MS);
+
+	*count = -1;
+	if (error)
+		return error;
+	error = metadata->topic_cnt == 1 ? metadata->topics[0].err
+									 : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	if (error == 0)
+		*count = metadata->topics[0].partition_cnt;
+	rd_kafka_metadata_destroy(metadata);
+	return error;
+}
+
+/* Whether to ask again; raises when the answer is final or patience is over. */
+static void
+wait_or_raise(KafkaConsumer *consumer, rd_kafka_resp_err_t error, TimestampTz start)
+{
+	CHECK_FOR_INTERRUPTS();
+	kafka_client_serve(consumer->client);
+	if (!is_passing(error) || kafka_is_hopeless(&consumer->trouble) ||
+		TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
+		raise_for_topic(consumer, error);
+}
+
+int
+kafka_consumer_partitions(KafkaConsumer *consumer)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	for (;;)
+	{
+		int count;
+		rd_kafka_resp_err_t error = ask_partitions(consumer, &count);
+
+		if (error == 0)
+		{
+			memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
+			return count;
+		}
+		wait_or_raise(consumer, error, start);
+	}
+}
+
+int
+kafka_consumer_peek_partitions(KafkaConsumer *consumer)
+{
+	int count;
+
+	if (ask_partitions(consumer, &count) == 0)
+		memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
+	return count;
+}
+
+static rd_kafka_resp_err_t
+ask_range(KafkaConsumer *consumer, int32 partition, KafkaRange *range)
+{
+	return rd_kafka_query_watermark_offsets(consumer->client,
+											rd_kafka_topic_name(consumer->topic), partition,
+											&range->low, &range->high, KAFKA_SLICE_MS);
+}
+
+bool
+kafka_consumer_peek_range(KafkaConsumer *consumer, int32 partition, KafkaRange *range)
+{
+	return ask_range(consumer, partition, range) == 0;
+}
+
+KafkaRange
+kafka_consumer_range(KafkaConsumer *consumer, int32 partition)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	for (;;)
+	{
+		KafkaRange range;
+		rd_kafka_resp_err_t error = ask_range(consumer, partition, &range);
+
+		if (error == 0)
+			return range;
+		wait_or_raise(consumer, error, start);
+	}
+}
+
+int64
+kafka_consumer_high_offset(KafkaConsumer *consumer, int32 partition)
+{
+	int64 low;
+	int64 high;
+
+	if (rd_kafka_get_watermark_offsets(consumer->client, rd_kafka_topic_name(consumer->topic),
+									   partition, &low, &high) != 0)
+		return -1;
+	return high < 0 ? -1 : high;
+}
+
+void
+kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const int64 *offsets,
+					  int count)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(Max(count, 1));
+	rd_kafka_resp_err_t error;
+
+	for (int i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(consumer->topic),
+										  partitions[i])
+			->offset = offsets[i];
+	error = rd_kafka_assign(consumer->client, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (error)
+		raise_for_topic(consumer, error);
+}
+
+/* ---------------------------------------------------------------- records */
+
+/* What is neither a record nor the end of a partition: raised, unless it passes by itself. */
+static void
+judge_error(KafkaConsumer *consumer, const rd_kafka_message_t *message)
+{
+	if (is_passing(message->err))
+	{
+		consumer->trouble.error = message->err;
+		strlcpy(consumer->trouble.text, rd_kafka_message_errstr(message),
+				sizeof(consumer->trouble.text));
+		return;
+	}
+	/* nobody needs the group that librdkafka wants a name for */
+	if (message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
+		return;
+	ereport(ERROR,
+			(errcode(kafka_sqlstate(message->err)),
+			 errmsg("could not read topic \"%s\" partition %d offset " INT64_FORMAT,
+					kafka_clean_text(rd_kafka_topic_name(consumer->topic)), message->partition,
+					message->offset),
+			 errdetail("%s.", kafka_clean_text(rd_kafka_message_errstr(message))),
+			 errhint("%s", kafka_hint(message->err))));
+}
+
+int
+kafka_consumer_take(KafkaConsumer *consumer)
+{
+	ssize_t taken;
+	int kept = consumer->count;
+
+	kafka_client_serve(consumer->client);
+	taken = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages + consumer->count,
+										 consumer->capacity - consumer->count);
+	for (int i = 0; i < taken; i++)
+	{
+		rd_kafka_message_t *message = consumer->messages[consumer->count + i];
+
+		if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+		{
+			judge_error(consumer, message);
+			rd_kafka_message_destroy(message);
+			continue;
+		}
+		consumer->messages[kept++] = message;
+	}
+	if (kept > consumer->count)
+		memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
+	consumer->count = kept;
+	return kept;
+}
+
+int
+kafka_consumer_count(const KafkaConsumer *consumer)
+{
+	return consumer->count;
+}
+
+bool
+kafka_consumer_is_full(const KafkaConsumer *consumer)
+{
+	return consumer->count == consumer->capacity;
+}
+
+void
+kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *message)
+{
+	const rd_kafka_message_t *found = consumer->messages[number];
+
+	message->kind = found->err ? KAFKA_END : KAFKA_RECORD;
+	message->partition = found->partition;
+	message->offset = found->offset;
+	message->value = found->payload;
+	message->length = found->len;
+	message->key = found->key;
+	message->key_length = found->key_len;
+	message->timestamp = rd_kafka_message_timestamp(found, NULL);
+}
+
+void
+kafka_consumer_release(KafkaConsumer *consumer)
+{
+	for (int i = 0; i < consumer->count; i++)
+		rd_kafka_message_destroy(consumer->messages[i]);
+	consumer->count = 0;
+}
+
+int
+kafka_consumer_socket(const KafkaConsumer *consumer)
+{
+	return consumer->event_fd;
+}
+
+void
+kafka_consumer_drain_socket(KafkaConsumer *consumer)
+{
+	uint64 ignored;
+
+	if (read(consumer->event_fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
+		elog(ERROR, "could not read an eventfd: %m");
+}
+
+const char *
+kafka_consumer_trouble(const KafkaConsumer *consumer)
+{
+	return consumer->trouble.error ? rd_kafka_err2str(consumer->trouble.error) : NULL;
+}

@@ -1,0 +1,80 @@
+/*
+ * consumer.h - reads the partitions of one topic from given offsets.
+ */
+#ifndef STREAMAGG_KAFKA_CONSUMER_H
+#define STREAMAGG_KAFKA_CONSUMER_H
+
+typedef struct KafkaConsumer KafkaConsumer;
+
+typedef struct KafkaConsumerConfig
+{
+	Oid server;
+	Oid user;
+	const char *topic;
+	int max_messages; /* of a batch */
+	int memory_kb;	  /* for records read ahead */
+} KafkaConsumerConfig;
+
+typedef enum KafkaMessageKind
+{
+	KAFKA_RECORD,
+	KAFKA_END /* the partition was read up to this offset */
+} KafkaMessageKind;
+
+/* Pointers are valid until kafka_consumer_release. */
+typedef struct KafkaMessage
+{
+	KafkaMessageKind kind;
+	int32 partition;
+	int64 offset;
+	const char *value; /* NULL: none */
+	size_t length;
+	const char *key; /* NULL: none */
+	size_t key_length;
+	int64 timestamp; /* ms since 1970; -1: none */
+} KafkaMessage;
+
+typedef struct KafkaRange
+{
+	int64 low;
+	int64 high;
+} KafkaRange;
+
+/*
+ * Errors of all: 08006 no broker answers, 28000, 42501, 42704 no such topic, 22000 offset out of
+ * range; the message names the topic.  Calls that wait serve interrupts and are bounded by 10 s.
+ */
+extern KafkaConsumer *kafka_consumer_create(const KafkaConsumerConfig *config);
+extern void kafka_consumer_destroy(KafkaConsumer *consumer);
+
+/* Number of the topic's partitions, from the brokers. */
+extern int kafka_consumer_partitions(KafkaConsumer *consumer);
+/* The same without waiting longer than a slice; -1 when unknown. */
+extern int kafka_consumer_peek_partitions(KafkaConsumer *consumer);
+/* First offset and end of a partition, from the brokers. */
+extern KafkaRange kafka_consumer_range(KafkaConsumer *consumer, int32 partition);
+/* The same within a slice; false when no broker says so. */
+extern bool kafka_consumer_peek_range(KafkaConsumer *consumer, int32 partition, KafkaRange *range);
+/* The end that the last fetch told of, -1 when unknown; never waits. */
+extern int64 kafka_consumer_high_offset(KafkaConsumer *consumer, int32 partition);
+
+/* Reads these partitions from these offsets, from now on; again with others: those instead. */
+extern void kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions,
+								  const int64 *offsets, int count);
+
+/* Takes what is there, without waiting, behind what was taken before; the total so far. */
+extern int kafka_consumer_take(KafkaConsumer *consumer);
+extern int kafka_consumer_count(const KafkaConsumer *consumer);
+extern bool kafka_consumer_is_full(const KafkaConsumer *consumer);
+extern void kafka_consumer_message(const KafkaConsumer *consumer, int number,
+								   KafkaMessage *message);
+extern void kafka_consumer_release(KafkaConsumer *consumer);
+
+/* Readable when there may be something to take. */
+extern int kafka_consumer_socket(const KafkaConsumer *consumer);
+extern void kafka_consumer_drain_socket(KafkaConsumer *consumer);
+
+/* Why no broker can be reached just now; NULL when all is well as far as known. */
+extern const char *kafka_consumer_trouble(const KafkaConsumer *consumer);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * streamagg.h - what the whole extension shares: its settings and its name.
+ */
+#ifndef STREAMAGG_H
+#define STREAMAGG_H
+
+#define STREAMAGG_NAME "streamagg"
+#define STREAMAGG_LIBRARY_VERSION "1.0"
+#define STREAMAGG_WRAPPER "streamagg_kafka"
+
+/* GUCs, described in _PG_init */
+extern bool streamagg_enabled;
+extern int streamagg_max_workers;
+extern int streamagg_worker_memory; /* kB */
+
+/* True when shared_preload_libraries loaded the library, so that shared memory is there. */
+extern bool streamagg_preloaded;
+
+/* Raises 55000 with the exact setting to make where the library is not preloaded. */
+extern void streamagg_require_preload(void);
+
+#endif

@@ -1,0 +1,480 @@
+/*
+ * consumer.c - the worker: one process a stream, all of its partitions.
+ *
+ * The loop takes what the library has read ahead, up to batch_interval or a full batch, and runs it
+ * as one transaction: rows, quarantine, counters, offsets and watermarks together.  Between batches
+ * it holds no transaction, no snapshot and no lock.  Errors end the process; failure.c says what
+ * comes next, and the keeper starts it again.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/wait_event.h"
+
+#include "aggregate/run.h"
+#include "catalog.h"
+#include "consumer.h"
+#include "failure.h"
+#include "reader.h"
+#include "shared.h"
+#include "streamagg.h"
+
+#define MAX_BATCH 100000
+#define RATE_WINDOW_MS 2000
+#define TROUBLE_MS 10000
+#define HEALTHY_MS 60000
+
+typedef struct Worker
+{
+	StreamSlot *slot;
+	Stream *stream;
+	MemoryContext definitions; /* of the aggregates */
+	List *aggregates;
+	Reader *reader;
+	double commit_ms; /* of the last batch */
+	double started;
+	double trouble_since; /* 0: none */
+	double window_start;  /* of rows_per_second and busy */
+	double window_busy;
+	int64 window_rows;
+} Worker;
+
+static Worker worker;
+static bool stale = true; /* a definition has changed */
+
+/* ---------------------------------------------------------------- definitions */
+
+static void
+on_relation_change(Datum argument, Oid relid)
+{
+	if (relid == InvalidOid || (worker.slot && relid == worker.slot->stream))
+		stale = true;
+}
+
+static void
+on_server_change(Datum argument, int cache, uint32 hash)
+{
+	stale = true;
+}
+
+/* Inside a transaction.  The stream itself may be gone: then the worker ends. */
+static void
+load_definitions(void)
+{
+	MemoryContext old;
+
+	if (!stale)
+		return;
+	stale = false;
+	run_free(worker.aggregates);
+	worker.aggregates = NIL;
+	stream_free(worker.stream);
+	worker.stream = NULL;
+	MemoryContextReset(worker.definitions);
+	worker.stream = stream_load(worker.slot->stream, TopMemoryContext);
+	old = MemoryContextSwitchTo(worker.definitions);
+	worker.aggregates = run_load(worker.slot->stream);
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+stream_is_gone(void)
+{
+	return get_rel_name(worker.slot->stream) == NULL;
+}
+
+/* ---------------------------------------------------------------- transactions */
+
+static void
+begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (stale && stream_is_gone())
+		proc_exit(0);
+	load_definitions();
+}
+
+static void
+commit(void)
+{
+	double start = reader_clock();
+
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	worker.commit_ms = reader_clock() - start;
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* Another process wrote for this stream: its offsets are not ours any more. */
+static void
+fence(const Ingest *ingest)
+{
+	if (ingest->progress->batch != worker.reader->batch)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("stream \"%s\" was written by another process",
+							   worker.stream->name)));
+}
+
+static void
+feed_messages(Ingest *ingest)
+{
+	KafkaConsumer *consumer = worker.reader->consumer;
+	int count = kafka_consumer_count(consumer);
+
+	for (int i = 0; i < count; i++)
+	{
+		KafkaMessage message;
+		Record record;
+
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		kafka_consumer_message(consumer, i, &message);
+		if (message.kind == KAFKA_END)
+		{
+			ingest_reach(ingest, message.partition, message.offset);
+			continue;
+		}
+		record.partition = message.partition;
+		record.offset = message.offset;
+		record.value = message.value;
+		record.length = message.length;
+		record.key = message.key;
+		record.key_length = message.key_length;
+		record_set_time(&record, message.timestamp);
+		ingest_record(ingest, &record);
+	}
+}
+
+static void
+note_high_offsets(Ingest *ingest)
+{
+	for (int i = 0; i < ingest->progress->npartitions; i++)
+	{
+		Partition *partition = &ingest->progress->partitions[i];
+
+		if (partition->touched)
+			partition->high_offset = Max(
+				kafka_consumer_high_offset(worker.reader->consumer, partition->id), 0);
+	}
+}
+
+/* One transaction over what was taken, idle partitions marked; read_ms took how long. */
+static void
+run_one_batch(double read_ms)
+{
+	bool close_all = reader_closes_all(worker.reader, worker.stream);
+	double start;
+	Ingest *ingest;
+	TimestampTz closing;
+
+	begin();
+	ingest = ingest_begin(worker.stream, worker.aggregates);
+	fence(ingest);
+	start = reader_clock();
+	feed_messages(ingest);
+	ingest->times.decode_ms = reader_clock() - start;
+	ingest->times.read_ms = read_ms;
+	ingest->times.commit_ms = worker.commit_ms;
+	reader_mark_idle(worker.reader, ingest, worker.stream);
+	note_high_offsets(ingest);
+	closing = ingest_finish(ingest, close_all);
+	worker.window_rows += ingest->total.read;
+	reader_committed_prepare(worker.reader, ingest->progress, closing);
+	commit();
+	kafka_consumer_release(worker.reader->consumer);
+}
+
+/* Partitions and offsets; new ones get their rows before the first record is read. */
+static void
+assign(void)
+{
+	Ingest *ingest;
+	TimestampTz closing;
+
+	begin();
+	ingest = ingest_begin(worker.stream, worker.aggregates);
+	reader_assign(worker.reader, worker.stream, ingest);
+	closing = ingest_finish(ingest, false);
+	reader_committed_prepare(worker.reader, ingest->progress, closing);
+	commit();
+}
+
+/* ---------------------------------------------------------------- standing */
+
+static void
+report_rate(void)
+{
+	double now = reader_clock();
+	double elapsed = now - worker.window_start;
+
+	if (elapsed < RATE_WINDOW_MS)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	worker.slot->rows_per_second = worker.window_rows * 1000.0 / elapsed;
+	worker.slot->busy = Min(worker.window_busy / elapsed, 1.0);
+	if (now - worker.started > HEALTHY_MS)
+		worker.slot->failures = 0;
+	LWLockRelease(shared->lock);
+	worker.window_start = now;
+	worker.window_busy = 0;
+	worker.window_rows = 0;
+}
+
+/* Brokers that cannot be reached are seen in the stream's state, though the library keeps trying. */
+static void
+report_trouble(void)
+{
+	const char *trouble = kafka_consumer_trouble(worker.reader->consumer);
+	bool was_known = worker.trouble_since > 0 &&
+					 reader_clock() - worker.trouble_since >= TROUBLE_MS;
+
+	if (trouble == NULL)
+	{
+		worker.trouble_since = 0;
+		if (was_known || worker.slot->state != SLOT_RUNNING)
+		{
+			LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+			shared_set_state(worker.slot, SLOT_RUNNING, NULL, NULL);
+			LWLockRelease(shared->lock);
+		}
+		return;
+	}
+	if (worker.trouble_since == 0)
+		worker.trouble_since = reader_clock();
+	if (reader_clock() - worker.trouble_since < TROUBLE_MS || worker.slot->state == SLOT_BACKOFF)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared_set_state(worker.slot, SLOT_BACKOFF, "08006",
+					 psprintf("no broker can be reached: %s", trouble));
+	LWLockRelease(shared->lock);
+	ereport(LOG, (errmsg("stream \"%s\": no broker can be reached: %s", worker.stream->name,
+						 trouble)));
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static bool
+shall_stop(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	return worker.slot->stop || !streamagg_enabled;
+}
+
+static void
+sleep_until_something(long milliseconds)
+{
+	int events = WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+	int found = WaitLatchOrSocket(MyLatch, events, kafka_consumer_socket(worker.reader->consumer),
+								  milliseconds, PG_WAIT_EXTENSION);
+
+	if (found & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	if (found & WL_SOCKET_READABLE)
+		kafka_consumer_drain_socket(worker.reader->consumer);
+}
+
+/*
+ * Collects until the batch is full or batch_interval has passed since its first record.  True when
+ * there is something to commit.
+ */
+static bool
+collect(double *first)
+{
+	bool something = false;
+	double end = 0;
+
+	while (!shall_stop())
+	{
+		something = reader_note_messages(worker.reader) || something;
+		if (something && end == 0)
+		{
+			*first = reader_clock();
+			end = *first + worker.stream->batch_interval / 1000.0;
+		}
+		if (kafka_consumer_is_full(worker.reader->consumer) ||
+			(something && reader_clock() >= end))
+			return true;
+		if (!something)
+			return false;
+		sleep_until_something((long) (end - reader_clock()) + 1);
+	}
+	/* what was taken but not committed will be read again */
+	return false;
+}
+
+static void
+consume(void)
+{
+	assign();
+	while (!shall_stop())
+	{
+		double start = 0;
+
+		report_trouble();
+		if (stale)
+		{
+			begin();
+			commit();
+		}
+		if (reader_has_grown(worker.reader))
+			assign();
+		if (collect(&start) || reader_finds_idle(worker.reader, worker.stream) ||
+			reader_closes_all(worker.reader, worker.stream))
+		{
+			double collected = reader_clock();
+
+			run_one_batch(start > 0 ? collected - start : 0);
+			worker.window_busy += reader_clock() - collected;
+		}
+		else
+		{
+			kafka_consumer_release(worker.reader->consumer);
+			sleep_until_something(reader_next_look(worker.reader, worker.stream));
+		}
+		report_rate();
+	}
+}
+
+/* ---------------------------------------------------------------- the process */
+
+/* Settings of the role or the database do not count. */
+static void
+apply_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"jit", "off"},
+		{"bytea_output", "hex"},
+		{"extra_float_digits", "1"},
+		{"plan_cache_mode", "auto"},
+#if PG_VERSION_NUM >= 170000
+		{"transaction_timeout", "0"},
+#endif
+	};
+
+	for (size_t i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_OVERRIDE);
+}
+
+static void
+detach(int code, Datum argument)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	worker.slot->pid = 0;
+	worker.slot->latch = NULL;
+	worker.slot->rows_per_second = 0;
+	worker.slot->busy = 0;
+	ConditionVariableBroadcast(&shared->ended);
+	LWLockRelease(shared->lock);
+}
+
+/* The library's threads end before the process does: exit() would pull the ground from under them. */
+static void
+close_reader(int code, Datum argument)
+{
+	if (worker.reader && worker.reader->consumer)
+		kafka_consumer_destroy(worker.reader->consumer);
+	worker.reader = NULL;
+}
+
+/* False when the slot was given up meanwhile, or has a worker. */
+static bool
+attach(int number)
+{
+	StreamSlot *slot = &shared->slots[number];
+	bool attached = false;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (slot->state != SLOT_FREE && slot->pid == 0 && slot->holders == 0)
+	{
+		slot->pid = MyProcPid;
+		slot->latch = MyLatch;
+		slot->stop = false;
+		slot->next_retry = 0;
+		attached = true;
+	}
+	LWLockRelease(shared->lock);
+	worker.slot = slot;
+	return attached;
+}
+
+static void
+open_stream(void)
+{
+	char *name;
+
+	CacheRegisterRelcacheCallback(on_relation_change, 0);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_server_change, 0);
+	worker.definitions =
+		AllocSetContextCreate(TopMemoryContext, "streamagg definitions", ALLOCSET_DEFAULT_SIZES);
+	begin();
+	catalog_check_version();
+	name = MemoryContextStrdup(TopMemoryContext, stream_name(worker.slot->stream));
+	SetConfigOption("application_name", name, PGC_USERSET, PGC_S_OVERRIDE);
+	pgstat_report_appname(name);
+	/* the connection's properties are catalogue rows, so this needs the transaction, too */
+	worker.reader = reader_open(worker.stream, MAX_BATCH);
+	commit();
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared_set_state(worker.slot, SLOT_RUNNING, NULL, NULL);
+	LWLockRelease(shared->lock);
+}
+
+void
+streamagg_worker_main(Datum slot)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, StatementCancelHandler);
+	BackgroundWorkerUnblockSignals();
+	if (!attach(DatumGetInt32(slot)))
+		proc_exit(0);
+	before_shmem_exit(detach, 0);
+	before_shmem_exit(close_reader, 0);
+	BackgroundWorkerInitializeConnectionByOid(worker.slot->database, worker.slot->owner, 0);
+	apply_settings();
+	worker.started = worker.window_start = reader_clock();
+	PG_TRY();
+	{
+		open_stream();
+		consume();
+	}
+	PG_CATCH();
+	{
+		if (!worker.slot->stop)
+			failure_handle(worker.slot,
+						   worker.stream ? worker.stream->name : "of this worker");
+		else
+			FlushErrorState();
+	}
+	PG_END_TRY();
+	proc_exit(0);
+}

@@ -1,0 +1,390 @@
+/*
+ * keeper.c - one process a database: starts a worker for each stream that shall run, and starts it
+ * again when it ended, with a growing pause after failures.
+ *
+ * What shall run is read from streamagg.stream_catalog whenever somebody says that it changed.  It
+ * ends when nothing shall run.  It runs no user's code.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "catalog.h"
+#include "control.h"
+#include "keeper.h"
+#include "shared.h"
+#include "stream.h"
+#include "streamagg.h"
+
+#define NAP_MS 60000
+
+static BackgroundWorkerHandle **handles; /* one a slot; NULL: none started by us */
+
+static CatalogStatement wanted_streams = {
+	"SELECT s.stream, c.relowner FROM streamagg.stream_catalog s"
+	" JOIN pg_catalog.pg_class c ON c.oid = s.stream"
+	" WHERE s.wanted AND NOT s.halted AND s.identity = $1 ORDER BY 1",
+	1,
+	{TEXTOID},
+	NULL};
+
+/* ---------------------------------------------------------------- attach, detach */
+
+static void
+detach(int code, Datum argument)
+{
+	DatabaseSlot *slot;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = shared_find_database(MyDatabaseId);
+	if (slot && slot->pid == MyProcPid)
+	{
+		slot->pid = 0;
+		slot->latch = NULL;
+		/* after a failure there is still something to do */
+		if (code != 0)
+			slot->dirty = true;
+		else if (!slot->dirty && !slot->blocked)
+			slot->database = InvalidOid;
+		slot->next_retry =
+			code != 0 ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 2000) : 0;
+	}
+	ConditionVariableBroadcast(&shared->ended);
+	LWLockRelease(shared->lock);
+	shared_wake_launcher();
+}
+
+/* False when the database has a keeper, or must not have one now. */
+static bool
+attach(Oid database)
+{
+	DatabaseSlot *slot;
+	bool attached = false;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = shared_claim_database(database);
+	if (slot && slot->pid == 0 && !slot->blocked)
+	{
+		slot->pid = MyProcPid;
+		slot->latch = MyLatch;
+		attached = true;
+	}
+	LWLockRelease(shared->lock);
+	if (attached)
+		before_shmem_exit(detach, 0);
+	return attached;
+}
+
+/* ---------------------------------------------------------------- what shall run */
+
+/* Marks the slots of streams that shall not run as free; workers end by stop() or by themselves. */
+static void
+release_unwanted(Oid *wanted, int count)
+{
+	for (int i = 0; i < shared->count; i++)
+	{
+		StreamSlot *slot = &shared->slots[i];
+		bool found = false;
+
+		if (slot->state == SLOT_FREE || slot->database != MyDatabaseId || slot->holders > 0)
+			continue;
+		for (int j = 0; j < count && !found; j++)
+			found = wanted[j] == slot->stream;
+		if (found)
+			continue;
+		if (slot->pid == 0 && handles[i] == NULL)
+			slot->state = SLOT_FREE;
+		else
+		{
+			slot->stop = true;
+			if (slot->pid != 0)
+				SetLatch(slot->latch);
+		}
+	}
+}
+
+static void
+claim_wanted(Oid *wanted, Oid *owners, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		StreamSlot *slot = shared_claim_slot(MyDatabaseId, wanted[i]);
+
+		if (slot)
+			slot->owner = owners[i];
+		else
+			ereport(WARNING, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+							  errmsg("stream %u cannot start: streamagg.max_workers are in use",
+									 wanted[i]),
+							  errhint("Raise streamagg.max_workers and restart the server.")));
+	}
+}
+
+static int
+read_wanted(Oid **wanted, Oid **owners)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Datum identity = CStringGetTextDatum(control_identity());
+	CatalogScope scope;
+	bool isnull;
+	int count;
+
+	catalog_enter(&scope);
+	count = (int) catalog_run(&wanted_streams, &identity, NULL);
+	*wanted = MemoryContextAlloc(context, sizeof(Oid) * Max(count, 1));
+	*owners = MemoryContextAlloc(context, sizeof(Oid) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		(*wanted)[i] = DatumGetObjectId(catalog_value(i, 1, &isnull));
+		(*owners)[i] = DatumGetObjectId(catalog_value(i, 2, &isnull));
+	}
+	catalog_leave(&scope);
+	return count;
+}
+
+static void
+look_at_catalog(void)
+{
+	Oid *wanted = NULL;
+	Oid *owners = NULL;
+	int count = 0;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (catalog_is_installed() && streamagg_enabled)
+	{
+		catalog_check_version();
+		count = read_wanted(&wanted, &owners);
+	}
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	release_unwanted(wanted, count);
+	claim_wanted(wanted, owners, count);
+	LWLockRelease(shared->lock);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_stat(true);
+}
+
+/* Whether somebody said that it changed; a reload may have changed streamagg.enabled. */
+static bool
+take_dirty(void)
+{
+	DatabaseSlot *slot;
+	bool dirty;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = shared_find_database(MyDatabaseId);
+	dirty = slot && slot->dirty;
+	if (slot)
+		slot->dirty = false;
+	LWLockRelease(shared->lock);
+	return dirty;
+}
+
+/* ---------------------------------------------------------------- workers */
+
+static bool
+start_worker(int number)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = Int32GetDatum(number);
+	worker.bgw_notify_pid = MyProcPid;
+	strlcpy(worker.bgw_library_name, STREAMAGG_NAME, sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "streamagg_worker_main", sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "streamagg worker of stream %u",
+			 shared->slots[number].stream);
+	strlcpy(worker.bgw_type, "streamagg worker", sizeof(worker.bgw_type));
+	return RegisterDynamicBackgroundWorker(&worker, &handles[number]);
+}
+
+/* A worker that ended without a word, or never came up: one more failure. */
+static void
+notice_end(StreamSlot *slot)
+{
+	if (slot->holders == 0 && !slot->stop && slot->state != SLOT_BACKOFF)
+		control_back_off(slot, "57P01", *slot->reason ? slot->reason : "the worker ended");
+	slot->stop = false;
+}
+
+/* Notices what ended, starts what is due; the milliseconds until something will be. */
+static long
+tend_workers(int *active, bool *ended)
+{
+	long until = NAP_MS;
+	TimestampTz now = GetCurrentTimestamp();
+
+	*active = 0;
+	*ended = false;
+	for (int i = 0; i < shared->count; i++)
+	{
+		StreamSlot *slot = &shared->slots[i];
+		bool due = false;
+		pid_t pid;
+
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		if (handles[i] && GetBackgroundWorkerPid(handles[i], &pid) == BGWH_STOPPED)
+		{
+			pfree(handles[i]);
+			handles[i] = NULL;
+			*ended = true;
+			if (slot->state != SLOT_FREE)
+				notice_end(slot);
+		}
+		if (slot->state != SLOT_FREE && slot->database == MyDatabaseId)
+		{
+			(*active)++;
+			due = handles[i] == NULL && slot->pid == 0 && slot->holders == 0;
+			if (due && slot->next_retry > now)
+			{
+				until = Min(until, TimestampDifferenceMilliseconds(now, slot->next_retry) + 1);
+				due = false;
+			}
+		}
+		LWLockRelease(shared->lock);
+		if (due && !start_worker(i))
+		{
+			LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+			control_back_off(slot, "53400", "no worker slot is free: raise max_worker_processes");
+			LWLockRelease(shared->lock);
+			until = 1000;
+		}
+	}
+	return until;
+}
+
+/* Ends the workers before the keeper: nobody would start them again. */
+static void
+stop_workers(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < shared->count; i++)
+	{
+		StreamSlot *slot = &shared->slots[i];
+
+		if (slot->state == SLOT_FREE || slot->database != MyDatabaseId)
+			continue;
+		slot->stop = true;
+		if (slot->pid != 0)
+			SetLatch(slot->latch);
+	}
+	LWLockRelease(shared->lock);
+}
+
+static bool
+is_blocked(void)
+{
+	DatabaseSlot *slot;
+	bool blocked;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	slot = shared_find_database(MyDatabaseId);
+	blocked = slot && slot->blocked;
+	LWLockRelease(shared->lock);
+	return blocked;
+}
+
+static void
+free_my_slots(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < shared->count; i++)
+		if (shared->slots[i].database == MyDatabaseId && shared->slots[i].pid == 0)
+			shared->slots[i].state = SLOT_FREE;
+	LWLockRelease(shared->lock);
+}
+
+static bool
+all_workers_ended(void)
+{
+	pid_t pid;
+
+	for (int i = 0; i < shared->count; i++)
+		if (handles[i] && GetBackgroundWorkerPid(handles[i], &pid) != BGWH_STOPPED)
+			return false;
+	return true;
+}
+
+static void
+nap(long milliseconds)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* DROP DATABASE or DROP EXTENSION waits for us. */
+static void
+leave_for_good(void)
+{
+	stop_workers();
+	while (!all_workers_ended())
+		nap(20);
+	free_my_slots();
+	proc_exit(0);
+}
+
+static void
+keep(void)
+{
+	bool look = true;
+
+	for (;;)
+	{
+		long until;
+		int active;
+		bool ended;
+
+		if (is_blocked())
+			leave_for_good();
+		if (take_dirty() || look)
+			look_at_catalog();
+		until = tend_workers(&active, &ended);
+		/* a worker that ended may have done so because its stream shall not run any more */
+		look = ended;
+		if (ended)
+			continue;
+		if (active == 0)
+			return;
+		nap(until);
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			look = true;
+		}
+	}
+}
+
+void
+streamagg_keeper_main(Datum database)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	if (!attach(DatumGetObjectId(database)))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	handles = MemoryContextAllocZero(TopMemoryContext, sizeof(*handles) * shared->count);
+	keep();
+	proc_exit(0);
+}

@@ -1,0 +1,60 @@
+/*
+ * reader.h - a worker's view of its topic: which partitions, how far, idle since when.
+ */
+#ifndef STREAMAGG_READER_H
+#define STREAMAGG_READER_H
+
+#include "ingest.h"
+#include "kafka/consumer.h"
+#include "stream.h"
+
+typedef struct ReaderPartition
+{
+	int64 next_offset; /* as committed */
+	bool idle;		   /* as committed */
+	bool at_end;
+	double at_end_since; /* monotonic milliseconds */
+} ReaderPartition;
+
+typedef struct Reader
+{
+	KafkaConsumer *consumer;
+	int count;
+	ReaderPartition *partitions; /* 0 … count-1 */
+	TimestampTz closing;		 /* as committed */
+	TimestampTz highest;		 /* event time, as committed */
+	int64 batch;				 /* as committed */
+	double all_idle_since;		 /* monotonic milliseconds; 0: not all are */
+	double looked_for_partitions;
+} Reader;
+
+/* Monotonic milliseconds. */
+extern double reader_clock(void);
+
+/* Opens the topic.  Outside a transaction; errors as kafka/consumer.h. */
+extern Reader *reader_open(const Stream *stream, int max_messages);
+
+/*
+ * Finds partitions that are not known yet, from the brokers, and assigns all.  Inside a batch's
+ * transaction; new ones are added to its progress.
+ */
+extern void reader_assign(Reader *reader, const Stream *stream, Ingest *ingest);
+/* Whether the topic has partitions that are not assigned; asks at most every few seconds. */
+extern bool reader_has_grown(Reader *reader);
+
+/* Notes the messages that were taken; true when there is something to commit. */
+extern bool reader_note_messages(Reader *reader);
+
+/* Partitions that have become idle, confirmed by the brokers; marks them in a batch's progress. */
+extern bool reader_finds_idle(Reader *reader, const Stream *stream);
+extern void reader_mark_idle(Reader *reader, Ingest *ingest, const Stream *stream);
+/* All have been idle for close_after, and there is something to close. */
+extern bool reader_closes_all(const Reader *reader, const Stream *stream);
+
+/* Milliseconds until one of these may be true. */
+extern long reader_next_look(const Reader *reader, const Stream *stream);
+
+/* Just before commit: what will be committed; should the commit fail, the process ends. */
+extern void reader_committed_prepare(Reader *reader, const Progress *progress, TimestampTz closing);
+
+#endif

@@ -1,0 +1,239 @@
+/*
+ * wait.c - wait_for(): until what is in the topic is committed.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "catalog.h"
+#include "control.h"
+#include "kafka/probe.h"
+#include "session.h"
+#include "stream.h"
+#include "streamagg.h"
+
+PG_FUNCTION_INFO_V1(streamagg_wait_for);
+
+#define POLL_MS 10
+
+/* Next offsets to reach, one a partition that matters. */
+typedef struct Targets
+{
+	int count;
+	int32 *partitions;
+	int64 *offsets;
+} Targets;
+
+static CatalogStatement count_reached = {
+	"SELECT pg_catalog.count(*)::int FROM unnest($2::int[], $3::bigint[])"
+	" AS t (partition, next_offset) JOIN streamagg.partition_progress p"
+	" ON p.stream = $1 AND p.partition = t.partition AND p.next_offset >= t.next_offset",
+	3,
+	{REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID},
+	NULL};
+
+static CatalogStatement read_state = {
+	"SELECT wanted, halted, code, reason FROM streamagg.stream_catalog WHERE stream = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+/* ---------------------------------------------------------------- targets */
+
+static void
+bad_offsets(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("argument offsets must be an object of partitions and offsets"),
+					errhint("For example '{\"0\": 42, \"1\": 7}'.")));
+}
+
+static int64
+whole_number(const char *text, int64 limit)
+{
+	char *end;
+	int64 number;
+
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (end == text || *end != '\0' || errno != 0 || number < 0 || number > limit)
+		bad_offsets();
+	return number;
+}
+
+static Targets
+given_targets(Jsonb *offsets)
+{
+	Targets targets = {0, NULL, NULL};
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	if (!JB_ROOT_IS_OBJECT(offsets))
+		bad_offsets();
+	targets.partitions = palloc(sizeof(int32) * Max(JB_ROOT_COUNT(offsets), 1));
+	targets.offsets = palloc(sizeof(int64) * Max(JB_ROOT_COUNT(offsets), 1));
+	iterator = JsonbIteratorInit(&offsets->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			targets.partitions[targets.count] = (int32) whole_number(
+				pnstrdup(value.val.string.val, value.val.string.len), PG_INT32_MAX);
+		if (token != WJB_VALUE)
+			continue;
+		if (value.type != jbvNumeric)
+			bad_offsets();
+		targets.offsets[targets.count++] = whole_number(
+			DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric))),
+			PG_INT64_MAX);
+	}
+	return targets;
+}
+
+/* The ends of the topic now, as the stream's owner sees it; an empty partition has none to reach. */
+static Targets
+current_ends(Oid stream)
+{
+	Targets targets = {0, NULL, NULL};
+	int64 *ends;
+	int count = kafka_probe_ends(GetForeignTable(stream)->serverid, stream_owner(stream),
+								 stream_option(stream, "topic", ""), &ends);
+
+	targets.partitions = palloc(sizeof(int32) * Max(count, 1));
+	targets.offsets = ends;
+	targets.count = count;
+	for (int i = 0; i < count; i++)
+		targets.partitions[i] = i;
+	return targets;
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+/* Reads what is committed by now, whatever the transaction's isolation level. */
+static void
+run_fresh(CatalogStatement *statement, const Datum *values)
+{
+	if (statement->plan == NULL)
+	{
+		statement->plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+		if (statement->plan == NULL || SPI_keepplan(statement->plan) != 0)
+			elog(ERROR, "could not prepare \"%s\"", statement->sql);
+	}
+	if (SPI_execute_snapshot(statement->plan, (Datum *) values, NULL, GetLatestSnapshot(),
+							 InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not run \"%s\"", statement->sql);
+}
+
+static bool
+is_reached(Oid stream, const Targets *targets, const Datum *values)
+{
+	bool isnull;
+
+	run_fresh(&count_reached, values);
+	return DatumGetInt32(catalog_value(0, 1, &isnull)) == targets->count;
+}
+
+/* A stream that does not run will never get there. */
+static void
+require_wanted(Oid stream)
+{
+	Datum value = ObjectIdGetDatum(stream);
+	bool isnull;
+	bool wanted;
+	bool halted;
+
+	run_fresh(&read_state, &value);
+	wanted = SPI_processed > 0 && DatumGetBool(catalog_value(0, 1, &isnull));
+	halted = SPI_processed > 0 && DatumGetBool(catalog_value(0, 2, &isnull));
+	if (halted)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream \"%s\" is halted", get_rel_name(stream)),
+				 errdetail("%s: %s", catalog_string(0, 3), catalog_string(0, 4)),
+				 errhint("When the cause is removed, run streamagg.start('%s').",
+						 stream_name(stream))));
+	if (!wanted)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("stream \"%s\" is not running", get_rel_name(stream)),
+						errhint("Run streamagg.start('%s').", stream_name(stream))));
+}
+
+static bool
+wait_until(Oid stream, const Targets *targets, int64 timeout_ms)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	Datum values[3];
+
+	values[0] = ObjectIdGetDatum(stream);
+	values[1] = catalog_array((Datum *) palloc0(1), NULL, 0, INT4OID);
+	{
+		Datum *partitions = palloc(sizeof(Datum) * Max(targets->count, 1));
+		Datum *offsets = palloc(sizeof(Datum) * Max(targets->count, 1));
+
+		for (int i = 0; i < targets->count; i++)
+		{
+			partitions[i] = Int32GetDatum(targets->partitions[i]);
+			offsets[i] = Int64GetDatum(targets->offsets[i]);
+		}
+		values[1] = catalog_array(partitions, NULL, targets->count, INT4OID);
+		values[2] = catalog_array(offsets, NULL, targets->count, INT8OID);
+	}
+	for (;;)
+	{
+		CatalogScope scope;
+		bool reached;
+
+		catalog_enter(&scope);
+		require_wanted(stream);
+		reached = is_reached(stream, targets, values);
+		catalog_leave(&scope);
+		if (reached || GetCurrentTimestamp() >= until)
+			return reached;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* streamagg.wait_for(stream, timeout, offsets) */
+Datum
+streamagg_wait_for(PG_FUNCTION_ARGS)
+{
+	Oid stream;
+	int64 timeout_ms;
+	Targets targets;
+
+	streamagg_require_preload();
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("stream and timeout must not be null")));
+	stream = PG_GETARG_OID(0);
+	stream_require_owner(stream);
+	if (session_has_started(stream))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("stream \"%s\" was started in this transaction",
+							   get_rel_name(stream)),
+						errdetail("It runs from commit on."), errhint("Commit first.")));
+	timeout_ms = session_milliseconds(PG_GETARG_INTERVAL_P(1));
+	{
+		CatalogScope scope;
+
+		catalog_enter(&scope);
+		require_wanted(stream);
+		catalog_leave(&scope);
+	}
+	targets = PG_ARGISNULL(2) ? current_ends(stream) : given_targets(PG_GETARG_JSONB_P(2));
+	PG_RETURN_BOOL(wait_until(stream, &targets, timeout_ms));
+}

@@ -1,0 +1,272 @@
+# A real Apache Kafka for TAP tests: one broker (KRaft, controller and broker in one process) on
+# free ports of 127.0.0.1, its data in the test's directory.
+#
+#   my $kafka = StreamaggKafka->new(config => { 'num.partitions' => 4 });
+#   $kafka->start;
+#   $kafka->create_topic('t', 4, 'cleanup.policy=compact');
+#   $kafka->produce('t', "0\tkey\t{}");
+#
+# Everything waits by polling; nothing sleeps a fixed time. The broker dies with the test.
+# The environment names the jars: STREAMAGG_KAFKA_JARS (set by test/run).
+package StreamaggKafka;
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Cwd qw(abs_path);
+use File::Basename qw(basename dirname);
+use File::Path qw(make_path remove_tree);
+use IO::Socket::INET;
+use IPC::Run ();
+use POSIX qw(WNOHANG);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(time usleep);
+
+# Where topics.py, produce.py, events.py and recompute.py live.
+our $scripts = abs_path(dirname(__FILE__) . '/../kafka');
+
+my $brokers = 0;
+my @running;
+
+# name: default TEST_kafka1, …; config: further properties of the broker. What an earlier run of
+# the test left is removed.
+sub new
+{
+    my ($class, %args) = @_;
+    my $name = $args{name} // basename($0, '.pl') . '_kafka' . ++$brokers;
+    my $jars = $ENV{STREAMAGG_KAFKA_JARS}
+      // croak 'STREAMAGG_KAFKA_JARS is not set: run the test by test/run';
+
+    croak "no Kafka in $jars" unless glob "$jars/kafka_2.13-*.jar";
+    my $self = bless {
+        name => $name,
+        dir => abs_path($PostgreSQL::Test::Utils::tmp_check) . "/$name",
+        log => abs_path($PostgreSQL::Test::Utils::log_path) . "/$name.log",
+        jars => $jars,
+        port => PostgreSQL::Test::Cluster::get_free_port(),
+        controller => PostgreSQL::Test::Cluster::get_free_port(),
+        pid => undef,
+    }, $class;
+    remove_tree($self->{dir});
+    make_path($self->{dir});
+    $self->_configure($args{config} // {});
+    $self->_java('kafka.tools.StorageTool', 'format', '-t', 'c3RyZWFtYWdnLXRlc3QtMQ',
+        '-c', "$self->{dir}/server.properties");
+    return $self;
+}
+
+sub bootstrap { my $self = shift; return "127.0.0.1:$self->{port}"; }
+sub pid { my $self = shift; return $self->{pid}; }
+sub logfile { my $self = shift; return $self->{log}; }
+
+sub _configure
+{
+    my ($self, $more) = @_;
+    my %config = (
+        'process.roles' => 'broker,controller',
+        'node.id' => 1,
+        'controller.quorum.voters' => "1\@127.0.0.1:$self->{controller}",
+        'controller.listener.names' => 'CONTROLLER',
+        'listeners' =>
+          "PLAINTEXT://127.0.0.1:$self->{port},CONTROLLER://127.0.0.1:$self->{controller}",
+        'advertised.listeners' => "PLAINTEXT://127.0.0.1:$self->{port}",
+        'listener.security.protocol.map' => 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+        'log.dirs' => "$self->{dir}/data",
+        'num.partitions' => 1,
+        'auto.create.topics.enable' => 'false',
+        'offsets.topic.replication.factor' => 1,
+        'offsets.topic.num.partitions' => 1,
+        'transaction.state.log.replication.factor' => 1,
+        'transaction.state.log.min.isr' => 1,
+        'transaction.state.log.num.partitions' => 1,
+        'share.coordinator.state.topic.replication.factor' => 1,
+        'share.coordinator.state.topic.min.isr' => 1,
+        'group.initial.rebalance.delay.ms' => 0,
+        # A deleted topic's files go soon, an unclean start does not wait for the old session.
+        'log.segment.delete.delay.ms' => 1000,
+        'broker.session.timeout.ms' => 3000,
+        'broker.heartbeat.interval.ms' => 500,
+        %$more);
+
+    open my $file, '>', "$self->{dir}/server.properties" or croak "server.properties: $!";
+    print $file "$_=$config{$_}\n" foreach sort keys %config;
+    close $file or croak "server.properties: $!";
+    return;
+}
+
+# The command of one of Kafka's classes; small heap, quick start.
+sub _command
+{
+    my ($self, @class_and_args) = @_;
+    return ('java', "-Djava.io.tmpdir=$self->{dir}", '-XX:-UsePerfData', '-Xms64m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1',
+        '-Xshare:auto', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+        '-Dorg.slf4j.simpleLogger.showDateTime=true',
+        '-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS',
+        '-cp', "$self->{jars}/*", @class_and_args);
+}
+
+sub _java
+{
+    my ($self, @command) = @_;
+    my $output = '';
+    IPC::Run::run([ $self->_command(@command) ], '<', \undef, '&>', \$output)
+      or croak "@command: $output";
+    return;
+}
+
+# Starts the broker, anew or again on the same port and data, and waits until it answers.
+sub start
+{
+    my $self = shift;
+    croak "$self->{name} runs already" if defined $self->{pid};
+    my $began = time;
+    # setpriv: when the test dies, however it dies, the broker goes, too.
+    my @command = ('setpriv', '--pdeathsig', 'KILL',
+        $self->_command('kafka.Kafka', "$self->{dir}/server.properties"));
+
+    my $pid = fork // croak "fork: $!";
+    if ($pid == 0)
+    {
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>>', $self->{log};
+        open STDERR, '>&', \*STDOUT;
+        chdir $self->{dir};
+        exec @command or POSIX::_exit(127);
+    }
+    $self->{pid} = $pid;
+    push @running, $self;
+    $self->_wait_until_up;
+    printf "# %s: broker at %s after %.1f s\n", $self->{name}, $self->bootstrap, time - $began;
+    return;
+}
+
+# Asks until the broker answers; a broker that has ended is an error at once.
+sub _wait_until_up
+{
+    my $self = shift;
+    my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+
+    while (!IO::Socket::INET->new(PeerAddr => $self->bootstrap, Timeout => 1))
+    {
+        if (waitpid($self->{pid}, WNOHANG) != 0)
+        {
+            $self->_forget;
+            croak "$self->{name} ended while starting, see $self->{log}:\n"
+              . PostgreSQL::Test::Utils::slurp_file($self->{log});
+        }
+        croak "$self->{name} did not start, see $self->{log}" if time > $deadline;
+        usleep 50_000;
+    }
+    $self->script('topics.py', 'wait');
+    return;
+}
+
+sub _forget
+{
+    my $self = shift;
+    $self->{pid} = undef;
+    @running = grep { $_ != $self } @running;
+    return;
+}
+
+# Ends the broker by a signal (default a clean end) and waits until it is gone.
+sub _end
+{
+    my ($self, $signal) = @_;
+    return unless defined $self->{pid};
+    kill $signal, $self->{pid};
+    my $deadline = time + 60;
+    while (waitpid($self->{pid}, WNOHANG) == 0)
+    {
+        kill 'KILL', $self->{pid} if time > $deadline;
+        usleep 20_000;
+    }
+    $self->_forget;
+    return;
+}
+
+sub stop { my $self = shift; $self->_end('TERM'); return; }
+sub kill9 { my $self = shift; $self->_end('KILL'); return; }
+sub restart { my $self = shift; $self->stop; $self->start; return; }
+
+# The command line of a script of test/kafka against this broker.
+sub script_command
+{
+    my ($self, $script, @args) = @_;
+    return ('/usr/bin/python3', '-B', "$scripts/$script", '--bootstrap', $self->bootstrap, @args);
+}
+
+# Runs one of test/kafka's scripts against this broker; gives back its standard output.
+sub script
+{
+    my ($self, $script, @args) = @_;
+    my ($output, $errors) = ('', '');
+    IPC::Run::run([ $self->script_command($script, @args) ], '<', \undef, '>', \$output, '2>',
+        \$errors)
+      or croak "$script @args: $errors";
+    return $output;
+}
+
+# create_topic(NAME, PARTITIONS, 'name=value', …)
+sub create_topic { my $self = shift; $self->script('topics.py', 'create', @_); return; }
+sub delete_topic { my $self = shift; $self->script('topics.py', 'delete', @_); return; }
+sub add_partitions { my $self = shift; $self->script('topics.py', 'add_partitions', @_); return; }
+
+# The high water mark of each partition, control records included.
+sub ends
+{
+    my ($self, $topic) = @_;
+    return map { (split /,/)[2] } split /\n/, $self->script('topics.py', 'ends', $topic);
+}
+
+# produce(TOPIC, LINE, …), or with options for produce.py first: produce(TOPIC, ['--hex'], LINE, …).
+# Lines as produce.py reads them; all are acknowledged on return.
+sub produce
+{
+    my ($self, $topic, @lines) = @_;
+    my @options = ref $lines[0] ? @{ shift @lines } : ();
+    my $input = join '', map { "$_\n" } @lines;
+    my ($output, $errors) = ('', '');
+    IPC::Run::run([ $self->script_command('produce.py', '--topic', $topic, @options) ],
+        '<', \$input, '>', \$output, '2>', \$errors)
+      or croak "produce.py: $errors";
+    return;
+}
+
+# A script in the background; dies with the test. Gives a handle for finish().
+sub background
+{
+    my ($self, $script, @args) = @_;
+    my $job = { name => "$script @args", out => '', err => '' };
+    $job->{run} = IPC::Run::start(
+        [ 'setpriv', '--pdeathsig', 'KILL', $self->script_command($script, @args) ],
+        '<', \undef, '>', \$job->{out}, '2>', \$job->{err});
+    return $job;
+}
+
+# True while a background script runs.
+sub busy
+{
+    my ($self, $job) = @_;
+    $job->{run}->pump_nb;
+    return $job->{run}->pumpable;
+}
+
+# Waits for a background script, gives back its output, dies with its errors.
+sub finish
+{
+    my ($self, $job) = @_;
+    $job->{run}->finish or croak "$job->{name}: $job->{err}";
+    return $job->{out};
+}
+
+END
+{
+    my $exit_code = $?;
+    $_->kill9 foreach @running;
+    $? = $exit_code;
+}
+
+1;
