@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
@@ -270,21 +272,33 @@ options_get(List *options, const char *name, const char *fallback)
 	return fallback;
 }
 
-/* As interval_in reads it, but without raising an error for what is no interval. */
-bool
-options_parse_duration(const char *value, int64 *microseconds)
+static bool
+decode_interval(const char *value, struct pg_itm_in *found)
 {
 	char buffer[MAXDATELEN + MAXDATEFIELDS];
 	char *field[MAXDATEFIELDS];
 	int kinds[MAXDATEFIELDS];
 	int nfields;
 	int dtype;
-	struct pg_itm_in found;
 
-	memset(&found, 0, sizeof(found));
-	if (ParseDateTime(value, buffer, sizeof(buffer), field, kinds, MAXDATEFIELDS, &nfields) != 0 ||
-		DecodeInterval(field, kinds, nfields, INTERVAL_FULL_RANGE, &dtype, &found) != 0 ||
-		dtype != DTK_DELTA)
+	memset(found, 0, sizeof(*found));
+	return ParseDateTime(value, buffer, sizeof(buffer), field, kinds, MAXDATEFIELDS, &nfields) ==
+			   0 &&
+		   DecodeInterval(field, kinds, nfields, INTERVAL_FULL_RANGE, &dtype, found) == 0 &&
+		   dtype == DTK_DELTA;
+}
+
+/* As interval_in reads it, but without raising errors; and 1.5e3 seconds, which it does not take. */
+bool
+options_parse_duration(const char *value, int64 *microseconds)
+{
+	struct pg_itm_in found;
+	char *unit;
+	double number = strtod(value, &unit);
+
+	if (!decode_interval(value, &found) &&
+		(unit == value || fabs(number) > 1e12 ||
+		 !decode_interval(psprintf("%.6f%s", number, unit), &found)))
 		return false;
 	if (found.tm_year != 0 || found.tm_mon != 0)
 		return false;

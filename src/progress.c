@@ -29,14 +29,15 @@ static CatalogStatement lock_stream = {
 	NULL};
 
 static CatalogStatement read_partitions = {
-	"SELECT partition, start_offset, next_offset, high_offset, max_event_time, idle"
+	"SELECT partition, start_offset, next_offset, high_offset, max_event_time, idle, read,"
+	" accepted, quarantined, dropped, duplicate, tombstones, gaps, lost"
 	" FROM streamagg.partition_progress WHERE stream = $1 ORDER BY partition",
 	1,
 	{REGCLASSOID},
 	NULL};
 
 static CatalogStatement store_stream = {
-	"INSERT INTO streamagg.stream_progress AS s (stream, closing, batch, log_rows, last_commit)"
+	"INSERT INTO streamagg.stream_progress (stream, closing, batch, log_rows, last_commit)"
 	" SELECT $1, $2, $3, $4, pg_catalog.clock_timestamp()"
 	" ON CONFLICT (stream) DO UPDATE SET closing = excluded.closing, batch = excluded.batch,"
 	" log_rows = excluded.log_rows, last_commit = excluded.last_commit",
@@ -45,7 +46,7 @@ static CatalogStatement store_stream = {
 	NULL};
 
 static CatalogStatement store_partitions = {
-	"INSERT INTO streamagg.partition_progress AS p (stream, partition, start_offset, next_offset,"
+	"INSERT INTO streamagg.partition_progress (stream, partition, start_offset, next_offset,"
 	" high_offset, max_event_time, idle, read, accepted, quarantined, dropped, duplicate,"
 	" tombstones, gaps, lost)"
 	" SELECT $1, n.* FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[],"
@@ -54,11 +55,10 @@ static CatalogStatement store_partitions = {
 	" ORDER BY 2"
 	" ON CONFLICT (stream, partition) DO UPDATE SET next_offset = excluded.next_offset,"
 	" high_offset = excluded.high_offset, max_event_time = excluded.max_event_time,"
-	" idle = excluded.idle, read = p.read + excluded.read,"
-	" accepted = p.accepted + excluded.accepted, quarantined = p.quarantined + excluded.quarantined,"
-	" dropped = p.dropped + excluded.dropped, duplicate = p.duplicate + excluded.duplicate,"
-	" tombstones = p.tombstones + excluded.tombstones, gaps = p.gaps + excluded.gaps,"
-	" lost = p.lost + excluded.lost",
+	" idle = excluded.idle, read = excluded.read, accepted = excluded.accepted,"
+	" quarantined = excluded.quarantined, dropped = excluded.dropped,"
+	" duplicate = excluded.duplicate, tombstones = excluded.tombstones, gaps = excluded.gaps,"
+	" lost = excluded.lost",
 	15,
 	{REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
 	 BOOLARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
@@ -66,7 +66,7 @@ static CatalogStatement store_partitions = {
 	NULL};
 
 static CatalogStatement store_log = {
-	"INSERT INTO streamagg.batch_log AS b (stream, ring, partition, batch, first_offset,"
+	"INSERT INTO streamagg.batch_log (stream, ring, partition, batch, first_offset,"
 	" next_offset, read, accepted, quarantined, dropped, duplicate, tombstones, gaps, lost,"
 	" read_ms, decode_ms, aggregate_ms, commit_ms, committed_at)"
 	" SELECT $1, n.ring, n.partition, $2, n.first_offset, n.next_offset, n.read, n.accepted,"
@@ -139,6 +139,14 @@ read_partition_row(Partition *partition, uint64 row)
 	partition->high_offset = int64_column(row, 4);
 	partition->max_event_time = int64_column(row, 5);
 	partition->idle = DatumGetBool(catalog_value(row, 6, &isnull));
+	partition->before.read = int64_column(row, 7);
+	partition->before.accepted = int64_column(row, 8);
+	partition->before.quarantined = int64_column(row, 9);
+	partition->before.dropped = int64_column(row, 10);
+	partition->before.duplicate = int64_column(row, 11);
+	partition->before.tombstones = int64_column(row, 12);
+	partition->before.gaps = int64_column(row, 13);
+	partition->before.lost = int64_column(row, 14);
 }
 
 Progress *
@@ -279,16 +287,28 @@ DEFINE_GET(duplicate, Int64GetDatum(p->batch.duplicate))
 DEFINE_GET(tombstones, Int64GetDatum(p->batch.tombstones))
 DEFINE_GET(gaps, Int64GetDatum(p->batch.gaps))
 DEFINE_GET(lost, Int64GetDatum(p->batch.lost))
+DEFINE_GET(total_read, Int64GetDatum(p->before.read + p->batch.read))
+DEFINE_GET(total_accepted, Int64GetDatum(p->before.accepted + p->batch.accepted))
+DEFINE_GET(total_quarantined, Int64GetDatum(p->before.quarantined + p->batch.quarantined))
+DEFINE_GET(total_dropped, Int64GetDatum(p->before.dropped + p->batch.dropped))
+DEFINE_GET(total_duplicate, Int64GetDatum(p->before.duplicate + p->batch.duplicate))
+DEFINE_GET(total_tombstones, Int64GetDatum(p->before.tombstones + p->batch.tombstones))
+DEFINE_GET(total_gaps, Int64GetDatum(p->before.gaps + p->batch.gaps))
+DEFINE_GET(total_lost, Int64GetDatum(p->before.lost + p->batch.lost))
 
-/* The eight counters, in the order of struct Counters. */
+typedef Datum (*Getter)(const Partition *);
+
+/* The counters in the order of struct Counters, which is that of the columns. */
+static const Getter batch_counters[] = {get_read,	   get_accepted,   get_quarantined, get_dropped,
+										get_duplicate, get_tombstones, get_gaps,		get_lost};
+static const Getter total_counters[] = {
+	get_total_read,		 get_total_accepted,   get_total_quarantined, get_total_dropped,
+	get_total_duplicate, get_total_tombstones, get_total_gaps,		  get_total_lost};
+
 static void
-counter_arrays(const Progress *progress, Datum *arrays)
+counter_arrays(const Progress *progress, const Getter *get, Datum *arrays)
 {
-	static Datum (*const get[])(const Partition *) = {
-		get_read,	   get_accepted,	get_quarantined, get_dropped,
-		get_duplicate, get_tombstones, get_gaps,		  get_lost};
-
-	for (size_t i = 0; i < lengthof(get); i++)
+	for (size_t i = 0; i < lengthof(batch_counters); i++)
 		arrays[i] = column_array(progress, get[i], INT8OID);
 }
 
@@ -303,7 +323,7 @@ write_partitions(const Progress *progress)
 						column_array(progress, get_max_event_time, TIMESTAMPTZOID),
 						column_array(progress, get_idle, BOOLOID)};
 
-	counter_arrays(progress, &values[7]);
+	counter_arrays(progress, total_counters, &values[7]);
 	catalog_run(&store_partitions, values, NULL);
 }
 
@@ -322,7 +342,7 @@ write_log(Progress *progress, int touched, const BatchTimes *times)
 	values[3] = column_array(progress, get_id, INT4OID);
 	values[4] = column_array(progress, get_first_offset, INT8OID);
 	values[5] = column_array(progress, get_next_offset, INT8OID);
-	counter_arrays(progress, &values[6]);
+	counter_arrays(progress, batch_counters, &values[6]);
 	values[14] = Float8GetDatum(times->read_ms);
 	values[15] = Float8GetDatum(times->decode_ms);
 	values[16] = Float8GetDatum(times->aggregate_ms);

@@ -28,6 +28,7 @@ typedef struct Partition
 	int64 next_offset;
 	int64 high_offset;
 	TimestampTz max_event_time; /* DT_NOBEGIN: none accepted yet */
+	Counters before;			/* at the batch's start */
 	Counters batch;				/* of this batch only */
 } Partition;
 
