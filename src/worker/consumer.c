@@ -392,6 +392,8 @@ detach(int code, Datum argument)
 	worker.slot->latch = NULL;
 	worker.slot->rows_per_second = 0;
 	worker.slot->busy = 0;
+	if (OidIsValid(worker.slot->database))
+		shared_set_keepers_latch(worker.slot->database);
 	ConditionVariableBroadcast(&shared->ended);
 	LWLockRelease(shared->lock);
 }
@@ -413,17 +415,25 @@ attach(int number)
 	bool attached = false;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (slot->state != SLOT_FREE && slot->pid == 0 && slot->holders == 0)
+	if (slot->state != SLOT_FREE && slot->pid == 0 && slot->holders == 0 && !slot->stop)
 	{
 		slot->pid = MyProcPid;
 		slot->latch = MyLatch;
-		slot->stop = false;
 		slot->next_retry = 0;
 		attached = true;
 	}
 	LWLockRelease(shared->lock);
 	worker.slot = slot;
 	return attached;
+}
+
+/* As people write it: without the schema public. */
+static char *
+display_name(Oid stream)
+{
+	const char *schema = get_namespace_name(get_rel_namespace(stream));
+
+	return strcmp(schema, "public") == 0 ? get_rel_name(stream) : stream_name(stream);
 }
 
 static void
@@ -437,7 +447,7 @@ open_stream(void)
 		AllocSetContextCreate(TopMemoryContext, "streamagg definitions", ALLOCSET_DEFAULT_SIZES);
 	begin();
 	catalog_check_version();
-	name = MemoryContextStrdup(TopMemoryContext, stream_name(worker.slot->stream));
+	name = MemoryContextStrdup(TopMemoryContext, display_name(worker.slot->stream));
 	SetConfigOption("application_name", name, PGC_USERSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(name);
 	/* the connection's properties are catalogue rows, so this needs the transaction, too */

@@ -283,11 +283,23 @@ worker_pid(Oid stream)
 	return pid;
 }
 
+/* A worker that has let go of its slot is about to exit: wait for that, too. */
+static void
+wait_for_exit(pid_t pid)
+{
+	for (int i = 0; pid != 0 && i < 1000 && kill(pid, 0) == 0; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
+	}
+}
+
 /* Waits until the stream has no worker; false when the time is over first. */
 static bool
 wait_for_end(Oid stream, int64 timeout_ms)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	pid_t pid = worker_pid(stream);
 
 	ConditionVariablePrepareToSleep(&shared->ended);
 	while (worker_pid(stream) != 0)
@@ -299,7 +311,10 @@ wait_for_end(Oid stream, int64 timeout_ms)
 		ConditionVariableTimedSleep(&shared->ended, Min(rest, 1000), PG_WAIT_EXTENSION);
 	}
 	ConditionVariableCancelSleep();
-	return worker_pid(stream) == 0;
+	if (worker_pid(stream) != 0)
+		return false;
+	wait_for_exit(pid);
+	return true;
 }
 
 /* Asks the worker to end and holds the stream until the transaction is over. */

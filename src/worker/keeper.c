@@ -105,6 +105,7 @@ release_unwanted(Oid *wanted, int count)
 			found = wanted[j] == slot->stream;
 		if (found)
 			continue;
+		slot->wanted = false;
 		if (slot->pid == 0 && handles[i] == NULL)
 			slot->state = SLOT_FREE;
 		else
@@ -124,7 +125,10 @@ claim_wanted(Oid *wanted, Oid *owners, int count)
 		StreamSlot *slot = shared_claim_slot(MyDatabaseId, wanted[i]);
 
 		if (slot)
+		{
 			slot->owner = owners[i];
+			slot->wanted = true;
+		}
 		else
 			ereport(WARNING, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 							  errmsg("stream %u cannot start: streamagg.max_workers are in use",
@@ -222,7 +226,6 @@ notice_end(StreamSlot *slot)
 {
 	if (slot->holders == 0 && !slot->stop && slot->state != SLOT_BACKOFF)
 		control_back_off(slot, "57P01", *slot->reason ? slot->reason : "the worker ended");
-	slot->stop = false;
 }
 
 /* Notices what ended, starts what is due; the milliseconds until something will be. */
@@ -252,13 +255,16 @@ tend_workers(int *active, bool *ended)
 		if (slot->state != SLOT_FREE && slot->database == MyDatabaseId)
 		{
 			(*active)++;
-			due = handles[i] == NULL && slot->pid == 0 && slot->holders == 0;
+			due = slot->wanted && handles[i] == NULL && slot->pid == 0 && slot->holders == 0;
+			due = due && !*ended; /* look at the catalogue first */
 			if (due && slot->next_retry > now)
 			{
 				until = Min(until, TimestampDifferenceMilliseconds(now, slot->next_retry) + 1);
 				due = false;
 			}
 		}
+		if (due)
+			slot->stop = false;
 		LWLockRelease(shared->lock);
 		if (due && !start_worker(i))
 		{

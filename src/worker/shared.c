@@ -144,6 +144,15 @@ shared_set_state(StreamSlot *slot, SlotState state, const char *code, const char
 }
 
 void
+shared_set_keepers_latch(Oid database)
+{
+	DatabaseSlot *found = shared_find_database(database);
+
+	if (found && found->pid != 0)
+		SetLatch(found->latch);
+}
+
+void
 shared_wake_launcher(void)
 {
 	LWLockAcquire(shared->lock, LW_SHARED);

@@ -31,6 +31,7 @@ typedef struct StreamSlot
 	int failures; /* in a row */
 	pid_t pid;	  /* of the worker; 0: none */
 	Latch *latch;
+	bool wanted; /* as the keeper last read it */
 	bool stop;	 /* the worker shall end after its batch … */
 	int holders; /* … and stay ended while sessions hold it */
 	double rows_per_second;
@@ -73,6 +74,7 @@ extern DatabaseSlot *shared_claim_database(Oid database);				/* locked; NULL: fu
 extern DatabaseSlot *shared_find_database(Oid database);				/* locked */
 extern void shared_set_state(StreamSlot *slot, SlotState state, const char *code,
 							 const char *reason);						/* locked */
+extern void shared_set_keepers_latch(Oid database);						/* locked */
 extern void shared_wake_keeper(Oid database);
 extern void shared_wake_launcher(void);
 
