@@ -21,7 +21,8 @@
 Batch *
 batch_create(MemoryContext parent, int natts)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "streamagg batch", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(parent, "streamagg batch", ALLOCSET_DEFAULT_SIZES);
 	Batch *batch = MemoryContextAllocZero(context, sizeof(Batch));
 
 	batch->context = context;

@@ -96,8 +96,8 @@ check_begin(Stream *stream)
 	check->slot = MakeSingleTupleTableSlot(check->desc, &TTSOpsVirtual);
 	old = MemoryContextSwitchTo(check->estate->es_query_cxt);
 	for (int i = 0; i < check->nrules; i++)
-		check->rules[i].state = ExecPrepareCheck(
-			list_make1(copyObject(check->rules[i].expression)), check->estate);
+		check->rules[i].state =
+			ExecPrepareCheck(list_make1(copyObject(check->rules[i].expression)), check->estate);
 	MemoryContextSwitchTo(old);
 }
 

@@ -33,13 +33,13 @@ ingest_begin(Stream *stream, List *aggregates)
 static void
 stop_stream(const Ingest *ingest, const Record *record, const RecordFault *fault)
 {
-	ereport(ERROR, (errcode(fault->code),
-					errmsg("stream \"%s\", partition %d offset " INT64_FORMAT ": %s",
-						   ingest->stream->name, record->partition, record->offset,
-						   record_fault_reason(fault)),
-					err_generic_string(PG_DIAG_SCHEMA_NAME, "streamagg"),
-					errhint("The stream's options on_decode_error and on_violation say what "
-							"becomes of such records.")));
+	ereport(ERROR,
+			(errcode(fault->code),
+			 errmsg("stream \"%s\", partition %d offset " INT64_FORMAT ": %s", ingest->stream->name,
+					record->partition, record->offset, record_fault_reason(fault)),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, "streamagg"),
+			 errhint("The stream's options on_decode_error and on_violation say what "
+					 "becomes of such records.")));
 }
 
 static void

@@ -37,9 +37,9 @@ check_duration(const char *value)
 {
 	int64 unused;
 
-	return options_parse_duration(value, &unused)
-			   ? NULL
-			   : "It must be an interval without months that is not negative, such as '30 seconds'.";
+	return options_parse_duration(value, &unused) ? NULL
+												  : "It must be an interval without months that is "
+													"not negative, such as '30 seconds'.";
 }
 
 static const char *
@@ -75,8 +75,7 @@ check_start_from(const char *value)
 {
 	static const char *const words[] = {"earliest", "latest", NULL};
 
-	return is_one_of(value, words) ? NULL
-								   : LATER "it must be earliest or latest.";
+	return is_one_of(value, words) ? NULL : LATER "it must be earliest or latest.";
 }
 
 static const char *
@@ -114,8 +113,9 @@ check_off(const char *value)
 static const char *
 check_path(const char *value)
 {
-	return path_parse(value) ? NULL
-							 : "It must be keys joined by dots, such as a.b; \"a.b\".c quotes a key.";
+	return path_parse(value)
+			   ? NULL
+			   : "It must be keys joined by dots, such as a.b; \"a.b\".c quotes a key.";
 }
 
 static const char *
@@ -169,14 +169,10 @@ const OptionSpec table_options[] = {
 };
 
 const OptionSpec column_options[] = {
-	{"path", check_path, NULL, true},
-	{"meta", check_meta, NULL, true},
-	{"encoding", check_encoding, NULL, true},
-	{"protect", NULL, PROTECTION, true},
-	{"protect_key", NULL, PROTECTION, true},
-	{"domain", NULL, PROTECTION, true},
-	{"canonical", NULL, PROTECTION, true},
-	{NULL, NULL, NULL, false},
+	{"path", check_path, NULL, true},		  {"meta", check_meta, NULL, true},
+	{"encoding", check_encoding, NULL, true}, {"protect", NULL, PROTECTION, true},
+	{"protect_key", NULL, PROTECTION, true},  {"domain", NULL, PROTECTION, true},
+	{"canonical", NULL, PROTECTION, true},	  {NULL, NULL, NULL, false},
 };
 
 /* Spark's names for what has another name here. */
@@ -206,8 +202,8 @@ nearest_name(const char *name, const char *const *valid, int count)
 		return NULL;
 	for (int i = 0; i < count; i++)
 	{
-		int distance = varstr_levenshtein(name, strlen(name), valid[i], strlen(valid[i]), 1, 1, 1,
-										  true);
+		int distance =
+			varstr_levenshtein(name, strlen(name), valid[i], strlen(valid[i]), 1, 1, 1, true);
 
 		if (distance < best_distance)
 		{

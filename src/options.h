@@ -20,9 +20,9 @@ typedef const char *(*OptionCheck)(const char *value);
 typedef struct OptionSpec
 {
 	const char *name;
-	OptionCheck check;	/* NULL: any text */
-	const char *later;	/* the option or value is of a later version: why it is refused */
-	bool fixed;			/* needs a stopped stream to change */
+	OptionCheck check; /* NULL: any text */
+	const char *later; /* the option or value is of a later version: why it is refused */
+	bool fixed;		   /* needs a stopped stream to change */
 } OptionSpec;
 
 extern const OptionSpec table_options[];

@@ -254,7 +254,6 @@ progress_closing(const Progress *progress, int64 delay, bool close_all)
 
 /* ---------------------------------------------------------------- writing */
 
-
 static Datum
 column_array(const Progress *progress, Datum (*get)(const Partition *), Oid type)
 {

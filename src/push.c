@@ -153,8 +153,8 @@ push_as_owner(Oid relid, int32 partition, const Elements *messages, const Elemen
 	Ingest *ingest;
 
 	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(stream_owner(relid), security | SECURITY_LOCAL_USERID_CHANGE |
-													SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(stream_owner(relid),
+						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	stream = stream_load(relid, CurrentMemoryContext);
@@ -192,6 +192,6 @@ streamagg_push(PG_FUNCTION_ARGS)
 	require_same_length(fcinfo, 3, "keys", &keys, messages.count);
 	require_same_length(fcinfo, 4, "timestamps", &timestamps, messages.count);
 	stream_require_owner(PG_GETARG_OID(0));
-	return result_row(fcinfo, push_as_owner(PG_GETARG_OID(0), PG_GETARG_INT32(2), &messages, &keys,
-											&timestamps));
+	return result_row(
+		fcinfo, push_as_owner(PG_GETARG_OID(0), PG_GETARG_INT32(2), &messages, &keys, &timestamps));
 }

@@ -267,10 +267,10 @@ load_options(Stream *stream, List *options)
 
 	stream->topic = topic ? pstrdup(topic) : NULL;
 	if (topic == NULL && !stream->local)
-		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-						errmsg("stream \"%s\" has no option topic", stream->name),
-						errhint("ALTER FOREIGN TABLE %s OPTIONS (ADD topic 'name').",
-								stream->name)));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("stream \"%s\" has no option topic", stream->name),
+				 errhint("ALTER FOREIGN TABLE %s OPTIONS (ADD topic 'name').", stream->name)));
 	load_event_time(stream, options_get(options, "event_time", NULL));
 	stream->from_latest = strcmp(options_get(options, "start_from", "earliest"), "latest") == 0;
 	stream->watermark_delay = duration(options, "watermark_delay", DEFAULT_DELAY);

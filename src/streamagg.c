@@ -39,11 +39,11 @@ define_settings(void)
 							 "Off: every worker ends after its batch; on again: they resume.",
 							 &streamagg_enabled, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("streamagg.max_workers", "Streams that can run at the same time.",
-							"Each takes one of max_worker_processes.", &streamagg_max_workers, 32, 1,
-							1024, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+							"Each takes one of max_worker_processes.", &streamagg_max_workers, 32,
+							1, 1024, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("streamagg.worker_memory",
-							"Memory of a worker for records read ahead and the rows of a batch.", NULL,
-							&streamagg_worker_memory, 256 * 1024, 16 * 1024, MAX_KILOBYTES,
+							"Memory of a worker for records read ahead and the rows of a batch.",
+							NULL, &streamagg_worker_memory, 256 * 1024, 16 * 1024, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	MarkGUCPrefixReserved(STREAMAGG_NAME);
 }

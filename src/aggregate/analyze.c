@@ -184,8 +184,7 @@ load_window_key(Definition *definition, Node *key)
 			 is_event_time(definition, lsecond(call->args)))
 	{
 		definition->window.kind = WINDOW_DATE_TRUNC;
-		definition->window.unit =
-			TextDatumGetCString(constant_argument(linitial(call->args)));
+		definition->window.unit = TextDatumGetCString(constant_argument(linitial(call->args)));
 		definition->window.zone = TextDatumGetCString(constant_argument(lthird(call->args)));
 		window_check_unit(definition->window.unit, definition->window.zone);
 	}
@@ -263,10 +262,10 @@ add_call(Definition *definition, Aggref *aggref)
 	if (find_call(definition, aggref))
 		return;
 	if (list_length(aggref->args) > 1)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("aggregate function %s has no merge rule",
-							   get_func_name(aggref->aggfnoid)),
-						errhint("Functions with one are listed in streamagg.merge_rules.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("aggregate function %s has no merge rule", get_func_name(aggref->aggfnoid)),
+				 errhint("Functions with one are listed in streamagg.merge_rules.")));
 	definition->calls = definition->calls == NULL
 							? palloc(sizeof(Call))
 							: repalloc(definition->calls, sizeof(Call) * (definition->ncalls + 1));
@@ -297,8 +296,8 @@ load_calls(Definition *definition)
 	foreach (cell, definition->query->targetList)
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, cell);
-		Call *call = IsA(target->expr, Aggref) ? find_call(definition, (Aggref *) target->expr)
-											   : NULL;
+		Call *call =
+			IsA(target->expr, Aggref) ? find_call(definition, (Aggref *) target->expr) : NULL;
 
 		if (call && call->output == NULL)
 			call->output = target->resname;

@@ -94,13 +94,13 @@ static void
 refuse_later_arguments(FunctionCallInfo fcinfo)
 {
 	if (!PG_ARGISNULL(5))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("retention is not supported yet"),
-						errhint("Leave it NULL: windows are kept for ever.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("retention is not supported yet"),
+				 errhint("Leave it NULL: windows are kept for ever.")));
 	if (strcmp(text_argument(fcinfo, 6, "backfill"), "none") != 0)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("backfill is not supported yet"),
-						errhint("Leave it 'none': the aggregate begins with the next batch.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("backfill is not supported yet"),
+				 errhint("Leave it 'none': the aggregate begins with the next batch.")));
 }
 
 static void
@@ -119,8 +119,9 @@ read_arguments(FunctionCallInfo fcinfo, Request *request)
 	request->lateness = PG_GETARG_INTERVAL_P(3);
 	if (request->lateness->month != 0 || request->lateness->day < 0 ||
 		request->lateness->time < 0 || run_lateness(request->lateness) > 1000 * USECS_PER_DAY)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("allowed_lateness must be between 0 and 1000 days, without months")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("allowed_lateness must be between 0 and 1000 days, without months")));
 	refuse_later_arguments(fcinfo);
 	request->schema = get_namespace_name(RangeVarGetCreationNamespace(relation));
 	request->name = relation->relname;
@@ -143,8 +144,7 @@ qualified(const Request *request, const char *suffix)
 static Oid
 relation_oid(const char *qualified_name)
 {
-	return DatumGetObjectId(
-		DirectFunctionCall1(regclassin, CStringGetDatum(qualified_name)));
+	return DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(qualified_name)));
 }
 
 static void
@@ -167,10 +167,10 @@ refuse_reserved_columns(const Query *query)
 
 		if (!target->resjunk && (strcmp(target->resname, "is_final") == 0 ||
 								 strcmp(target->resname, "updated_at") == 0))
-			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
-							errmsg("column \"%s\" is added by the aggregate's view",
-								   target->resname),
-							errhint("Give the query's column another name with AS.")));
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" is added by the aggregate's view", target->resname),
+					 errhint("Give the query's column another name with AS.")));
 	}
 }
 
@@ -209,14 +209,15 @@ make_state_and_view(Request *request)
 	char *view = qualified(request, "");
 	bool final = strcmp(request->emit, "final") == 0;
 
-	request->definition = definition_analyze(definition_parse(definition_text(request->query_view)));
+	request->definition =
+		definition_analyze(definition_parse(definition_text(request->query_view)));
 	definition_name_columns(request->definition);
 	run_ddl(rewrite_create_table(request->definition, state));
 	CommandCounterIncrement();
 	request->state = relation_oid(state);
-	run_ddl(psprintf("CREATE VIEW %s AS %s", view,
-					 rewrite_view(request->definition, state, run_lateness(request->lateness),
-								  final)));
+	run_ddl(
+		psprintf("CREATE VIEW %s AS %s", view,
+				 rewrite_view(request->definition, state, run_lateness(request->lateness), final)));
 	CommandCounterIncrement();
 	request->view = relation_oid(view);
 }
@@ -242,8 +243,8 @@ describe(const Request *request)
 	char *view = qualified(request, "");
 
 	run_ddl(psprintf("COMMENT ON VIEW %s IS %s", view,
-					 quote_literal_cstr(psprintf("Continuous aggregate over %s.",
-												 stream_name(request->stream)))));
+					 quote_literal_cstr(
+						 psprintf("Continuous aggregate over %s.", stream_name(request->stream)))));
 	run_ddl(psprintf("COMMENT ON COLUMN %s.is_final IS 'The window is closed: with late ''drop'' "
 					 "the row does not change any more.'",
 					 view));
@@ -355,8 +356,7 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	stream_free(stream_load(request.stream, CurrentMemoryContext));
 
 	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(stream_owner(request.stream),
-						   security | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(stream_owner(request.stream), security | SECURITY_LOCAL_USERID_CHANGE);
 	build(&request);
 	SetUserIdAndSecContext(user, security);
 
@@ -365,7 +365,8 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	/* a running worker loads its definitions anew */
 	CacheInvalidateRelcacheByRelid(request.stream);
 	if (control_is_running(request.stream))
-		ereport(NOTICE, (errmsg("stream \"%s\" is running: the aggregate begins with its next batch",
-								get_rel_name(request.stream))));
+		ereport(NOTICE,
+				(errmsg("stream \"%s\" is running: the aggregate begins with its next batch",
+						get_rel_name(request.stream))));
 	PG_RETURN_OID(request.view);
 }

@@ -30,8 +30,8 @@ typedef struct Definition
 	Oid stream;
 	Index stream_index; /* in the query's range table */
 	Window window;
-	Index window_index;		/* the window function's range table entry; 0: none */
-	Node *window_key;		/* the expression that the window's start is */
+	Index window_index; /* the window function's range table entry; 0: none */
+	Node *window_key;	/* the expression that the window's start is */
 	int nkeys;
 	Key *keys;
 	int ncalls;

@@ -63,10 +63,7 @@ static CatalogStatement count_aggregates = {
 	NULL};
 
 static CatalogStatement all_aggregates = {
-	"SELECT state_table, aggregate FROM streamagg.aggregate_catalog",
-	0,
-	{InvalidOid},
-	NULL};
+	"SELECT state_table, aggregate FROM streamagg.aggregate_catalog", 0, {InvalidOid}, NULL};
 
 /* ---------------------------------------------------------------- drop_aggregate */
 
@@ -91,9 +88,9 @@ streamagg_drop_aggregate(PG_FUNCTION_ARGS)
 						errmsg("\"%s\" is not a continuous aggregate", stream_name(view)),
 						errhint("The view streamagg.aggregates lists them.")));
 	if (!has_privs_of_role(GetUserId(), stream_owner(view)))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("must be a member of the owner of aggregate \"%s\"",
-							   get_rel_name(view))));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be a member of the owner of aggregate \"%s\"", get_rel_name(view))));
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(stream_owner(view), security | SECURITY_LOCAL_USERID_CHANGE);
 	if (SPI_connect() != SPI_OK_CONNECT ||

@@ -58,7 +58,8 @@ inspect_clauses(const Query *query)
 	if (query->rowMarks)
 		refuse("FOR UPDATE or FOR SHARE", NULL);
 	if (!query->hasAggs && !query->groupClause)
-		refuse("neither aggregates nor GROUP BY", "Rows themselves are not stored by an aggregate.");
+		refuse("neither aggregates nor GROUP BY",
+			   "Rows themselves are not stored by an aggregate.");
 }
 
 /* ---------------------------------------------------------------- FROM */

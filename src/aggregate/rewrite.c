@@ -54,8 +54,7 @@ inner_select(const Definition *definition)
 		const Aggref *aggref = definition->calls[i].aggref;
 
 		if (aggref->args != NIL)
-			add_target(&inner->targetList,
-					   (Node *) linitial_node(TargetEntry, aggref->args)->expr,
+			add_target(&inner->targetList, (Node *) linitial_node(TargetEntry, aggref->args)->expr,
 					   psprintf("_a%d", i + 1));
 		if (aggref->aggfilter)
 			add_target(&inner->targetList, (Node *) aggref->aggfilter, psprintf("_f%d", i + 1));
@@ -246,11 +245,10 @@ state_select(const Definition *definition, const char *state, int64 lateness)
 	appendStringInfo(&sql, "%s AS is_final, s.updated_at",
 					 is_final_sql(definition, state, lateness));
 	if (definition->window_index)
-		appendStringInfo(&sql, ", %s AS _end",
-						 window_end_sql(&definition->window,
-										psprintf("s.%s",
-												 quote_identifier(definition->keys[0].column)),
-										0));
+		appendStringInfo(
+			&sql, ", %s AS _end",
+			window_end_sql(&definition->window,
+						   psprintf("s.%s", quote_identifier(definition->keys[0].column)), 0));
 	appendStringInfo(&sql, " FROM %s s", state);
 	return sql.data;
 }
@@ -289,12 +287,11 @@ over_state(Node *node, void *argument)
 	if (definition->window_index && var->varno == (int) definition->window_index &&
 		var->varattno == 2)
 		return state_column(context, list_length(context->columns));
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("column \"%s\" of the SELECT list must appear in GROUP BY",
-					get_rte_attribute_name(rt_fetch(var->varno, definition->query->rtable),
-										   var->varattno)),
-			 errhint("A column that depends on a grouped primary key does not suffice.")));
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("column \"%s\" of the SELECT list must appear in GROUP BY",
+						   get_rte_attribute_name(rt_fetch(var->varno, definition->query->rtable),
+												  var->varattno)),
+					errhint("A column that depends on a grouped primary key does not suffice.")));
 }
 
 char *

@@ -21,7 +21,7 @@ extern char *rewrite_upsert(const Definition *definition, const char *state);
 extern char *rewrite_create_table(const Definition *definition, const char *state);
 
 /* The view's SELECT over the state table. */
-extern char *rewrite_view(const Definition *definition, const char *state, int64 lateness,
-						  bool emit_final);
+extern char *
+rewrite_view(const Definition *definition, const char *state, int64 lateness, bool emit_final);
 
 #endif

@@ -49,10 +49,10 @@ rules_find(Oid aggregate)
 
 	catalog_enter(&scope);
 	if (catalog_run(&find_rule, &argument, NULL) == 0)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("aggregate function %s has no merge rule",
-							   format_procedure(aggregate)),
-						errhint("Functions with one are listed in streamagg.merge_rules.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("aggregate function %s has no merge rule", format_procedure(aggregate)),
+				 errhint("Functions with one are listed in streamagg.merge_rules.")));
 	rule->partials = text_array(catalog_value(0, 1, &isnull), &rule->count, context);
 	rule->merges = text_array(catalog_value(0, 2, &isnull), &rule->count, context);
 	rule->final = MemoryContextStrdup(context, catalog_string(0, 3));

@@ -40,7 +40,8 @@ static CatalogStatement store_counters = {
 	" SELECT n.* FROM unnest($1::regclass[], $2::bigint[], $3::bigint[], $4::bigint[])"
 	" AS n ORDER BY 1"
 	" ON CONFLICT (state_table) DO UPDATE SET rows_in = p.rows_in + excluded.rows_in,"
-	" late_rows = p.late_rows + excluded.late_rows, late_pairs = p.late_pairs + excluded.late_pairs",
+	" late_rows = p.late_rows + excluded.late_rows, late_pairs = p.late_pairs + "
+	"excluded.late_pairs",
 	4,
 	{REGCLASSARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID},
 	NULL};

@@ -45,8 +45,8 @@ extern void run_batch(List *aggregates, Oid stream, Batch *batch, bool *late);
 extern void run_empty(Oid stream, const char *sql);
 
 /* Sets TimeZone, DateStyle and IntervalStyle until the GUC level ends. */
-extern void run_apply_settings(const char *timezone, const char *datestyle,
-							   const char *intervalstyle);
+extern void
+run_apply_settings(const char *timezone, const char *datestyle, const char *intervalstyle);
 
 /* An SQL duration to microseconds, as windows count them. */
 extern int64 run_lateness(const Interval *interval);

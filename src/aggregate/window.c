@@ -22,8 +22,8 @@ static TimestampTz
 checked(int64 value)
 {
 	if (!IS_VALID_TIMESTAMP(value))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("timestamp out of range")));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
 	return value;
 }
 
@@ -39,8 +39,8 @@ window_size(const Interval *size)
 						errhint("Group by date_trunc('month', …, 'UTC').")));
 	if (pg_mul_s64_overflow(size->day, USECS_PER_DAY, &days) ||
 		pg_add_s64_overflow(days, size->time, &found))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("interval out of range")));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("interval out of range")));
 	if (found <= 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the size of a window must be positive")));
@@ -55,8 +55,8 @@ start_of(TimestampTz ts, int64 size, TimestampTz origin)
 	int64 rest;
 
 	if (pg_sub_s64_overflow(ts, origin, &distance))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("timestamp out of range")));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
 	rest = distance % size;
 	return checked(ts - (rest < 0 ? rest + size : rest));
 }
@@ -101,10 +101,14 @@ static const struct
 	int days;
 	int64 time;
 } units[] = {
-	{"second", 0, 0, USECS_PER_SEC}, {"minute", 0, 0, USECS_PER_MINUTE},
-	{"hour", 0, 0, USECS_PER_HOUR},	 {"day", 0, 1, 0},
-	{"week", 0, 7, 0},				 {"month", 1, 0, 0},
-	{"quarter", 3, 0, 0},			 {"year", 12, 0, 0},
+	{"second", 0, 0, USECS_PER_SEC},
+	{"minute", 0, 0, USECS_PER_MINUTE},
+	{"hour", 0, 0, USECS_PER_HOUR},
+	{"day", 0, 1, 0},
+	{"week", 0, 7, 0},
+	{"month", 1, 0, 0},
+	{"quarter", 3, 0, 0},
+	{"year", 12, 0, 0},
 };
 
 static int
@@ -175,8 +179,8 @@ window_end_of(const Window *window, TimestampTz event_time)
 	TimestampTz end;
 
 	if (window->kind == WINDOW_TUMBLE)
-		return pg_add_s64_overflow(start_of(event_time, window->size, window->origin),
-								   window->size, &end)
+		return pg_add_s64_overflow(start_of(event_time, window->size, window->origin), window->size,
+								   &end)
 				   ? DT_NOEND
 				   : end;
 	return calendar_end(window->unit, window->zone,

@@ -115,11 +115,20 @@ static const struct
 	Oid type;
 	ConvertFunction convert;
 } fast_ways[] = {
-	{INT2OID, convert_int16},	  {INT4OID, convert_int32},	  {INT8OID, convert_int64},
-	{FLOAT4OID, convert_float4},  {FLOAT8OID, convert_float8}, {NUMERICOID, convert_numeric},
-	{BOOLOID, convert_bool},	  {TEXTOID, convert_text},	  {VARCHAROID, convert_varchar},
-	{JSONBOID, convert_jsonb},	  {UUIDOID, convert_uuid},	  {INETOID, convert_inet},
-	{TIMESTAMPTZOID, convert_timestamptz}, {DATEOID, convert_date},
+	{INT2OID, convert_int16},
+	{INT4OID, convert_int32},
+	{INT8OID, convert_int64},
+	{FLOAT4OID, convert_float4},
+	{FLOAT8OID, convert_float8},
+	{NUMERICOID, convert_numeric},
+	{BOOLOID, convert_bool},
+	{TEXTOID, convert_text},
+	{VARCHAROID, convert_varchar},
+	{JSONBOID, convert_jsonb},
+	{UUIDOID, convert_uuid},
+	{INETOID, convert_inet},
+	{TIMESTAMPTZOID, convert_timestamptz},
+	{DATEOID, convert_date},
 };
 
 static ConvertFunction

@@ -103,8 +103,7 @@ number_to_int64(const char *text, size_t length, int64 *value)
 		if (!is_digit(*at))
 			return NUMBER_SYNTAX;
 		/* downwards, as the minimum has no positive twin */
-		if (pg_mul_s64_overflow(found, 10, &found) ||
-			pg_sub_s64_overflow(found, *at - '0', &found))
+		if (pg_mul_s64_overflow(found, 10, &found) || pg_sub_s64_overflow(found, *at - '0', &found))
 			overflow = true;
 	}
 	if (overflow || (!negative && found == PG_INT64_MIN))

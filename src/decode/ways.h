@@ -30,9 +30,9 @@ trimmed_text(const JsonValue *value)
 	for (; text.length > 0 && (*text.at == ' ' || (*text.at >= '\t' && *text.at <= '\r'));
 		 text.length--)
 		text.at++;
-	while (text.length > 0 && (text.at[text.length - 1] == ' ' ||
-							   (text.at[text.length - 1] >= '\t' &&
-								text.at[text.length - 1] <= '\r')))
+	while (text.length > 0 &&
+		   (text.at[text.length - 1] == ' ' ||
+			(text.at[text.length - 1] >= '\t' && text.at[text.length - 1] <= '\r')))
 		text.length--;
 	return text;
 }
@@ -56,8 +56,7 @@ extern int convert_jsonb(const Conversion *conversion, const JsonValue *value, D
 extern int convert_uuid(const Conversion *conversion, const JsonValue *value, Datum *result);
 extern int convert_inet(const Conversion *conversion, const JsonValue *value, Datum *result);
 extern int convert_epoch(const Conversion *conversion, const JsonValue *value, Datum *result);
-extern int convert_timestamptz(const Conversion *conversion, const JsonValue *value,
-							   Datum *result);
+extern int convert_timestamptz(const Conversion *conversion, const JsonValue *value, Datum *result);
 extern int convert_date(const Conversion *conversion, const JsonValue *value, Datum *result);
 
 #endif

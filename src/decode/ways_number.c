@@ -44,8 +44,8 @@ integer_of(const JsonValue *value, int64 *found)
 
 	if (is_composite(value))
 		return BAD_TEXT;
-	if (value->kind == JSON_NUMBER && (memchr(text.at, 'e', text.length) != NULL ||
-									   memchr(text.at, 'E', text.length) != NULL))
+	if (value->kind == JSON_NUMBER &&
+		(memchr(text.at, 'e', text.length) != NULL || memchr(text.at, 'E', text.length) != NULL))
 	{
 		fault = ways_number_text(value, &printed);
 		if (fault)

@@ -93,11 +93,11 @@ static void
 refuse_scan(Oid relid)
 {
 	if (stream_server_is_local(GetForeignTable(relid)->serverid))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("stream \"%s\" is local: it has no topic to read",
-							   get_rel_name(relid)),
-						errhint("Its server has no bootstrap_servers. Feed it with "
-								"streamagg.push() and read the views of its aggregates.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream \"%s\" is local: it has no topic to read", get_rel_name(relid)),
+				 errhint("Its server has no bootstrap_servers. Feed it with "
+						 "streamagg.push() and read the views of its aggregates.")));
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("SELECT from stream \"%s\" is not supported yet", get_rel_name(relid)),
 					errhint("Make an aggregate with streamagg.create_aggregate() and read its "
@@ -115,8 +115,8 @@ begin_scan(ForeignScanState *node, int flags)
 	if (offer.batch == NULL || offer.stream != relid)
 		refuse_scan(relid);
 	scan = palloc0(sizeof(StreamScan));
-	scan->slot = MakeSingleTupleTableSlot(RelationGetDescr(node->ss.ss_currentRelation),
-										  &TTSOpsVirtual);
+	scan->slot =
+		MakeSingleTupleTableSlot(RelationGetDescr(node->ss.ss_currentRelation), &TTSOpsVirtual);
 	if (scan->slot->tts_tupleDescriptor->natts != offer.batch->natts)
 		elog(ERROR, "stream \"%s\" was altered within a batch", get_rel_name(relid));
 	scan->own_values = scan->slot->tts_values;

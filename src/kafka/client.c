@@ -119,13 +119,13 @@ kafka_client_serve(rd_kafka_t *client)
 	{
 		LogLine *line = &lines[i];
 
-		if (!line->pending || !TimestampDifferenceExceeds(line->logged, GetCurrentTimestamp(),
-														  QUIET_MS))
+		if (!line->pending ||
+			!TimestampDifferenceExceeds(line->logged, GetCurrentTimestamp(), QUIET_MS))
 			continue;
 		ereport(LOG, (errmsg("librdkafka: %s", kafka_clean_text(line->text)),
-					  line->repeated > 1 ? errdetail("It said this and the like %d times.",
-													 line->repeated)
-										 : 0));
+					  line->repeated > 1
+						  ? errdetail("It said this and the like %d times.", line->repeated)
+						  : 0));
 		line->pending = false;
 		line->repeated = 0;
 		line->logged = GetCurrentTimestamp();

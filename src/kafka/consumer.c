@@ -116,16 +116,14 @@ static bool
 is_passing(rd_kafka_resp_err_t error)
 {
 	return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-		   error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-		   error == RD_KAFKA_RESP_ERR__RESOLVE ||
+		   error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || error == RD_KAFKA_RESP_ERR__RESOLVE ||
 		   error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
 		   error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
 		   error == RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE ||
 		   error == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT ||
 		   error == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
 		   error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
-		   error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
-		   error == RD_KAFKA_RESP_ERR__WAIT_COORD;
+		   error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR || error == RD_KAFKA_RESP_ERR__WAIT_COORD;
 }
 
 static rd_kafka_resp_err_t
@@ -189,9 +187,8 @@ kafka_consumer_peek_partitions(KafkaConsumer *consumer)
 static rd_kafka_resp_err_t
 ask_range(KafkaConsumer *consumer, int32 partition, KafkaRange *range)
 {
-	return rd_kafka_query_watermark_offsets(consumer->client,
-											rd_kafka_topic_name(consumer->topic), partition,
-											&range->low, &range->high, KAFKA_SLICE_MS);
+	return rd_kafka_query_watermark_offsets(consumer->client, rd_kafka_topic_name(consumer->topic),
+											partition, &range->low, &range->high, KAFKA_SLICE_MS);
 }
 
 bool
@@ -236,8 +233,7 @@ kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const in
 	rd_kafka_resp_err_t error;
 
 	for (int i = 0; i < count; i++)
-		rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(consumer->topic),
-										  partitions[i])
+		rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(consumer->topic), partitions[i])
 			->offset = offsets[i];
 	error = rd_kafka_assign(consumer->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
@@ -261,13 +257,12 @@ judge_error(KafkaConsumer *consumer, const rd_kafka_message_t *message)
 	/* nobody needs the group that librdkafka wants a name for */
 	if (message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
 		return;
-	ereport(ERROR,
-			(errcode(kafka_sqlstate(message->err)),
-			 errmsg("could not read topic \"%s\" partition %d offset " INT64_FORMAT,
-					kafka_clean_text(rd_kafka_topic_name(consumer->topic)), message->partition,
-					message->offset),
-			 errdetail("%s.", kafka_clean_text(rd_kafka_message_errstr(message))),
-			 errhint("%s", kafka_hint(message->err))));
+	ereport(ERROR, (errcode(kafka_sqlstate(message->err)),
+					errmsg("could not read topic \"%s\" partition %d offset " INT64_FORMAT,
+						   kafka_clean_text(rd_kafka_topic_name(consumer->topic)),
+						   message->partition, message->offset),
+					errdetail("%s.", kafka_clean_text(rd_kafka_message_errstr(message))),
+					errhint("%s", kafka_hint(message->err))));
 }
 
 int

@@ -66,8 +66,8 @@ extern void kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitio
 extern int kafka_consumer_take(KafkaConsumer *consumer);
 extern int kafka_consumer_count(const KafkaConsumer *consumer);
 extern bool kafka_consumer_is_full(const KafkaConsumer *consumer);
-extern void kafka_consumer_message(const KafkaConsumer *consumer, int number,
-								   KafkaMessage *message);
+extern void
+kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *message);
 extern void kafka_consumer_release(KafkaConsumer *consumer);
 
 /* Readable when there may be something to take. */

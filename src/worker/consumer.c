@@ -127,9 +127,9 @@ static void
 fence(const Ingest *ingest)
 {
 	if (ingest->progress->batch != worker.reader->batch)
-		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						errmsg("stream \"%s\" was written by another process",
-							   worker.stream->name)));
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("stream \"%s\" was written by another process", worker.stream->name)));
 }
 
 static void
@@ -170,8 +170,8 @@ note_high_offsets(Ingest *ingest)
 		Partition *partition = &ingest->progress->partitions[i];
 
 		if (partition->touched)
-			partition->high_offset = Max(
-				kafka_consumer_high_offset(worker.reader->consumer, partition->id), 0);
+			partition->high_offset =
+				Max(kafka_consumer_high_offset(worker.reader->consumer, partition->id), 0);
 	}
 }
 
@@ -242,8 +242,8 @@ static void
 report_trouble(void)
 {
 	const char *trouble = kafka_consumer_trouble(worker.reader->consumer);
-	bool was_known = worker.trouble_since > 0 &&
-					 reader_clock() - worker.trouble_since >= TROUBLE_MS;
+	bool was_known =
+		worker.trouble_since > 0 && reader_clock() - worker.trouble_since >= TROUBLE_MS;
 
 	if (trouble == NULL)
 	{
@@ -264,8 +264,8 @@ report_trouble(void)
 	shared_set_state(worker.slot, SLOT_BACKOFF, "08006",
 					 psprintf("no broker can be reached: %s", trouble));
 	LWLockRelease(shared->lock);
-	ereport(LOG, (errmsg("stream \"%s\": no broker can be reached: %s", worker.stream->name,
-						 trouble)));
+	ereport(LOG,
+			(errmsg("stream \"%s\": no broker can be reached: %s", worker.stream->name, trouble)));
 }
 
 /* ---------------------------------------------------------------- the loop */
@@ -313,8 +313,7 @@ collect(double *first)
 			*first = reader_clock();
 			end = *first + worker.stream->batch_interval / 1000.0;
 		}
-		if (kafka_consumer_is_full(worker.reader->consumer) ||
-			(something && reader_clock() >= end))
+		if (kafka_consumer_is_full(worker.reader->consumer) || (something && reader_clock() >= end))
 			return true;
 		if (!something)
 			return false;
@@ -480,8 +479,7 @@ streamagg_worker_main(Datum slot)
 	PG_CATCH();
 	{
 		if (!worker.slot->stop)
-			failure_handle(worker.slot,
-						   worker.stream ? worker.stream->name : "of this worker");
+			failure_handle(worker.slot, worker.stream ? worker.stream->name : "of this worker");
 		else
 			FlushErrorState();
 	}

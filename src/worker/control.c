@@ -59,12 +59,12 @@ static CatalogStatement want_stream = {
 	{REGCLASSOID, TEXTOID, TEXTOID},
 	NULL};
 
-static CatalogStatement unwant_stream = {
-	"UPDATE streamagg.stream_catalog SET wanted = false, halted = false, reason = NULL, code = NULL,"
-	" since = now() WHERE stream = $1 AND wanted",
-	1,
-	{REGCLASSOID},
-	NULL};
+static CatalogStatement unwant_stream = {"UPDATE streamagg.stream_catalog SET wanted = false, "
+										 "halted = false, reason = NULL, code = NULL,"
+										 " since = now() WHERE stream = $1 AND wanted",
+										 1,
+										 {REGCLASSOID},
+										 NULL};
 
 static CatalogStatement halt_stream = {
 	"UPDATE streamagg.stream_catalog SET halted = true, code = $2, reason = $3, since = now()"
@@ -188,13 +188,13 @@ require_login(Oid stream)
 	can_login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
 	ReleaseSysCache(tuple);
 	if (!can_login)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("role \"%s\" is not permitted to log in",
-							   GetUserNameFromId(owner, false)),
-						errdetail("The worker of stream \"%s\" connects as the stream's owner.",
-								  get_rel_name(stream)),
-						errhint("ALTER ROLE %s LOGIN; a password is not needed.",
-								quote_identifier(GetUserNameFromId(owner, false)))));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" is not permitted to log in", GetUserNameFromId(owner, false)),
+				 errdetail("The worker of stream \"%s\" connects as the stream's owner.",
+						   get_rel_name(stream)),
+				 errhint("ALTER ROLE %s LOGIN; a password is not needed.",
+						 quote_identifier(GetUserNameFromId(owner, false)))));
 	if (compat_database_aclcheck(MyDatabaseId, owner, ACL_CONNECT) != ACLCHECK_OK)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("role \"%s\" may not connect to this database",

@@ -40,8 +40,10 @@ is_transient(int code)
 static bool
 may_quote_values(int code)
 {
-	static const int classes[] = {ERRCODE_DATA_EXCEPTION, ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION,
-								  ERRCODE_PROGRAM_LIMIT_EXCEEDED, ERRCODE_PLPGSQL_ERROR,
+	static const int classes[] = {ERRCODE_DATA_EXCEPTION,
+								  ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION,
+								  ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+								  ERRCODE_PLPGSQL_ERROR,
 								  ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
 								  ERRCODE_TRIGGERED_ACTION_EXCEPTION};
 
@@ -94,10 +96,9 @@ failure_handle(StreamSlot *slot, const char *stream)
 	MemoryContextSwitchTo(context);
 	code = pstrdup(unpack_sql_state(error->sqlerrcode));
 	reason = safe_reason(error);
-	again = is_transient(error->sqlerrcode) ||
-			(ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
-				 ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) &&
-			 slot->failures < TRIES_OF_UNKNOWN);
+	again = is_transient(error->sqlerrcode) || (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+													ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) &&
+												slot->failures < TRIES_OF_UNKNOWN);
 	ereport(LOG, (errmsg("stream \"%s\" %s: %s", stream, again ? "tries again" : "halts", reason),
 				  errdetail("SQLSTATE %s at %s:%d.", code, error->filename, error->lineno)));
 	RESUME_INTERRUPTS();

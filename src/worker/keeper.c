@@ -59,8 +59,7 @@ detach(int code, Datum argument)
 			slot->dirty = true;
 		else if (!slot->dirty && !slot->blocked)
 			slot->database = InvalidOid;
-		slot->next_retry =
-			code != 0 ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 2000) : 0;
+		slot->next_retry = code != 0 ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 2000) : 0;
 	}
 	ConditionVariableBroadcast(&shared->ended);
 	LWLockRelease(shared->lock);
@@ -130,10 +129,10 @@ claim_wanted(Oid *wanted, Oid *owners, int count)
 			slot->wanted = true;
 		}
 		else
-			ereport(WARNING, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-							  errmsg("stream %u cannot start: streamagg.max_workers are in use",
-									 wanted[i]),
-							  errhint("Raise streamagg.max_workers and restart the server.")));
+			ereport(WARNING,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("stream %u cannot start: streamagg.max_workers are in use", wanted[i]),
+					 errhint("Raise streamagg.max_workers and restart the server.")));
 	}
 }
 

@@ -141,8 +141,7 @@ wait_for_keeper(Oid database, BackgroundWorkerHandle *handle)
 	while (!settled)
 	{
 		pid_t pid;
-		bool ended =
-			handle == NULL || GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
+		bool ended = handle == NULL || GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
 		DatabaseSlot *slot;
 
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);

@@ -29,8 +29,8 @@ static shmem_startup_hook_type previous_startup = NULL;
 static Size
 slots_size(void)
 {
-	return MAXALIGN(add_size(offsetof(Shared, slots),
-							 mul_size(streamagg_max_workers, sizeof(StreamSlot))));
+	return MAXALIGN(
+		add_size(offsetof(Shared, slots), mul_size(streamagg_max_workers, sizeof(StreamSlot))));
 }
 
 static Size

@@ -68,13 +68,13 @@ extern Shared *shared;
 extern void shared_request(void);
 
 /* All of these take the lock, or expect it where they say so. */
-extern StreamSlot *shared_find_slot(Oid database, Oid stream);			/* locked */
-extern StreamSlot *shared_claim_slot(Oid database, Oid stream);			/* locked; NULL: full */
-extern DatabaseSlot *shared_claim_database(Oid database);				/* locked; NULL: full */
-extern DatabaseSlot *shared_find_database(Oid database);				/* locked */
+extern StreamSlot *shared_find_slot(Oid database, Oid stream);	/* locked */
+extern StreamSlot *shared_claim_slot(Oid database, Oid stream); /* locked; NULL: full */
+extern DatabaseSlot *shared_claim_database(Oid database);		/* locked; NULL: full */
+extern DatabaseSlot *shared_find_database(Oid database);		/* locked */
 extern void shared_set_state(StreamSlot *slot, SlotState state, const char *code,
-							 const char *reason);						/* locked */
-extern void shared_set_keepers_latch(Oid database);						/* locked */
+							 const char *reason);	/* locked */
+extern void shared_set_keepers_latch(Oid database); /* locked */
 extern void shared_wake_keeper(Oid database);
 extern void shared_wake_launcher(void);
 

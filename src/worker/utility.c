@@ -146,9 +146,9 @@ before_drop_extension(const DropStmt *statement)
 }
 
 static void
-process_utility(PlannedStmt *planned, const char *sql, bool read_only, ProcessUtilityContext context,
-				ParamListInfo params, QueryEnvironment *environment, DestReceiver *destination,
-				QueryCompletion *completion)
+process_utility(PlannedStmt *planned, const char *sql, bool read_only,
+				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+				DestReceiver *destination, QueryCompletion *completion)
 {
 	Node *statement = planned->utilityStmt;
 
@@ -161,8 +161,8 @@ process_utility(PlannedStmt *planned, const char *sql, bool read_only, ProcessUt
 		previous_hook(planned, sql, read_only, context, params, environment, destination,
 					  completion);
 	else
-		standard_ProcessUtility(planned, sql, read_only, context, params, environment,
-								destination, completion);
+		standard_ProcessUtility(planned, sql, read_only, context, params, environment, destination,
+								completion);
 }
 
 void

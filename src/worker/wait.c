@@ -157,12 +157,11 @@ require_wanted(Oid stream)
 	wanted = SPI_processed > 0 && DatumGetBool(catalog_value(0, 1, &isnull));
 	halted = SPI_processed > 0 && DatumGetBool(catalog_value(0, 2, &isnull));
 	if (halted)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" is halted", get_rel_name(stream)),
-				 errdetail("%s: %s", catalog_string(0, 3), catalog_string(0, 4)),
-				 errhint("When the cause is removed, run streamagg.start('%s').",
-						 stream_name(stream))));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("stream \"%s\" is halted", get_rel_name(stream)),
+						errdetail("%s: %s", catalog_string(0, 3), catalog_string(0, 4)),
+						errhint("When the cause is removed, run streamagg.start('%s').",
+								stream_name(stream))));
 	if (!wanted)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" is not running", get_rel_name(stream)),
@@ -222,10 +221,10 @@ streamagg_wait_for(PG_FUNCTION_ARGS)
 	stream = PG_GETARG_OID(0);
 	stream_require_owner(stream);
 	if (session_has_started(stream))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("stream \"%s\" was started in this transaction",
-							   get_rel_name(stream)),
-						errdetail("It runs from commit on."), errhint("Commit first.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream \"%s\" was started in this transaction", get_rel_name(stream)),
+				 errdetail("It runs from commit on."), errhint("Commit first.")));
 	timeout_ms = session_milliseconds(PG_GETARG_INTERVAL_P(1));
 	{
 		CatalogScope scope;

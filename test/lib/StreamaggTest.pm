@@ -154,14 +154,15 @@ sub same_rows
     return 0;
 }
 
-# What a process holds: rss in kB, threads, fds. Undef when it is gone.
+# What a process holds: rss in kB, threads, fds. Undef when it is gone. Regular files are left out of
+# the fds: PostgreSQL keeps relations and WAL segments open as it likes, up to a limit of its own.
 sub resources_of
 {
     my ($pid) = @_;
     open my $status, '<', "/proc/$pid/status" or return;
     my %found = map { /^(VmRSS|RssAnon|Threads):\s+(\d+)/ ? ($1 => $2) : () } <$status>;
     opendir my $fds, "/proc/$pid/fd" or return;
-    $found{fds} = grep { !/^\./ } readdir $fds;
+    $found{fds} = grep { !/^\./ && !-f "/proc/$pid/fd/$_" } readdir $fds;
     return \%found;
 }
 
