@@ -362,7 +362,7 @@ parse_options(int argc, char **argv)
 										  {"seconds", required_argument, NULL, 's'},
 										  {"seed", required_argument, NULL, 'e'},
 										  {NULL, 0, NULL, 0}};
-	Options options = {.rate = 2000, .backlog = 100000, .seconds = 0, .seed = 1};
+	Options options = {.rate = 2000, .backlog = 200000, .seconds = 0, .seed = 1};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", names, NULL)) != -1)

@@ -1,9 +1,20 @@
--- What demo/run shows every two seconds: the stream, the newest three windows, the quarantine.
-SELECT to_char(clock_timestamp(), 'HH24:MI:SS') AS at, s.state, s.lag, s.lag_seconds,
-       sum(p.read) AS read, sum(p.accepted) AS accepted, sum(p.quarantined) AS quarantined
+-- What demo/run shows again and again: how far the stream is, the newest windows, the quarantine.
+\pset format unaligned
+\pset tuples_only on
+SELECT format('%s  %s, lag %s (%s s); read %s = accepted %s + quarantined %s',
+              to_char(clock_timestamp(), 'HH24:MI:SS'),
+              s.state || CASE WHEN s.state <> 'running' THEN coalesce(': ' || s.reason, '') ELSE '' END,
+              coalesce(s.lag, 0), round(coalesce(s.lag_seconds, 0), 1),
+              coalesce(sum(p.read), 0), coalesce(sum(p.accepted), 0),
+              coalesce(sum(p.quarantined), 0))
 FROM streamagg.streams s LEFT JOIN streamagg.partitions p USING (stream)
 WHERE s.stream = 'user_login'::regclass
-GROUP BY s.state, s.lag, s.lag_seconds;
+GROUP BY s.state, s.reason, s.lag, s.lag_seconds;
+
+SELECT format('logins_1m, the newest of %s rows with %s logins:', count(*), sum(logins))
+FROM logins_1m;
+\pset tuples_only off
+\pset format aligned
 
 SELECT to_char(window_start, 'HH24:MI') AS "from", to_char(window_end, 'HH24:MI') AS "to",
        device_type, logins, to_char(last_login, 'HH24:MI:SS') AS last_login,
@@ -12,9 +23,9 @@ FROM logins_1m
 ORDER BY window_start DESC, device_type
 LIMIT 9;
 
-SELECT reason AS "reason for quarantine", column_name, count(*) AS events
+SELECT reason AS "streamagg.quarantine: reason", count(*) AS events
 FROM streamagg.quarantine
 WHERE stream = 'user_login'::regclass
-GROUP BY reason, column_name
+GROUP BY reason
 ORDER BY events DESC, reason
 LIMIT 6;

@@ -43,12 +43,12 @@ static CatalogStatement orphaned_aggregates = {
 	{InvalidOid},
 	NULL};
 
-static CatalogStatement changed_tables = {
-	"SELECT DISTINCT objid FROM pg_catalog.pg_event_trigger_ddl_commands()"
-	" WHERE classid = 'pg_catalog.pg_class'::regclass",
-	0,
-	{InvalidOid},
-	NULL};
+static CatalogStatement changed_tables = {"SELECT DISTINCT objid, command_tag <> 'ALTER FOREIGN "
+										  "TABLE' FROM pg_catalog.pg_event_trigger_ddl_commands()"
+										  " WHERE classid = 'pg_catalog.pg_class'::regclass",
+										  0,
+										  {InvalidOid},
+										  NULL};
 
 static void
 require_event_trigger(FunctionCallInfo fcinfo)
@@ -141,14 +141,21 @@ streamagg_on_sql_drop(PG_FUNCTION_ARGS)
  * is still without event_time may be completed by ALTER.
  */
 static void
-check_stream(Oid relid)
+check_stream(Oid relid, const char *event)
 {
 	if (!stream_is_stream(relid))
 		return;
 	if (stream_option(relid, "event_time", NULL) != NULL)
 		stream_free(stream_load(relid, CurrentMemoryContext));
 	control_check_fixed_options(relid);
+	event_log(relid, event, NULL);
 }
+
+typedef struct Changed
+{
+	Oid relid;
+	bool created;
+} Changed;
 
 /* streamagg.on_ddl_end() */
 Datum
@@ -156,7 +163,7 @@ streamagg_on_ddl_end(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
 	CatalogScope scope;
-	List *changed = NIL;
+	List *all = NIL;
 	ListCell *cell;
 	uint64 rows;
 	bool isnull;
@@ -167,12 +174,19 @@ streamagg_on_ddl_end(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < rows; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
+		Changed *changed = palloc(sizeof(Changed));
 
-		changed = lappend_oid(changed, DatumGetObjectId(catalog_value(i, 1, &isnull)));
+		changed->relid = DatumGetObjectId(catalog_value(i, 1, &isnull));
+		changed->created = DatumGetBool(catalog_value(i, 2, &isnull));
+		all = lappend(all, changed);
 		MemoryContextSwitchTo(old);
 	}
 	catalog_leave(&scope);
-	foreach (cell, changed)
-		check_stream(lfirst_oid(cell));
+	foreach (cell, all)
+	{
+		const Changed *changed = lfirst(cell);
+
+		check_stream(changed->relid, changed->created ? "create_stream" : "alter_stream");
+	}
 	PG_RETURN_NULL();
 }

@@ -13,6 +13,7 @@
 #include "aggregate/run.h"
 #include "check.h"
 #include "ingest.h"
+#include "streamagg.h"
 
 Ingest *
 ingest_begin(Stream *stream, List *aggregates)
@@ -37,7 +38,7 @@ stop_stream(const Ingest *ingest, const Record *record, const RecordFault *fault
 			(errcode(fault->code),
 			 errmsg("stream \"%s\", partition %d offset " INT64_FORMAT ": %s", ingest->stream->name,
 					record->partition, record->offset, record_fault_reason(fault)),
-			 err_generic_string(PG_DIAG_SCHEMA_NAME, "streamagg"),
+			 errsafe(),
 			 errhint("The stream's options on_decode_error and on_violation say what "
 					 "becomes of such records.")));
 }

@@ -76,16 +76,32 @@ stream_owner(Oid relid)
 	return owner;
 }
 
+static void
+refuse_stranger(Oid relid)
+{
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("must be a member of the owner of stream \"%s\"", get_rel_name(relid)),
+					errdetail("It belongs to role \"%s\".",
+							  GetUserNameFromId(stream_owner(relid), false))));
+}
+
 void
 stream_require_owner(Oid relid)
 {
 	stream_require(relid);
 	if (!has_privs_of_role(GetUserId(), stream_owner(relid)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be a member of the owner of stream \"%s\"", get_rel_name(relid)),
-				 errdetail("It belongs to role \"%s\".",
-						   GetUserNameFromId(stream_owner(relid), false))));
+		refuse_stranger(relid);
+}
+
+void
+stream_require_control(Oid relid)
+{
+	Oid operators = get_role_oid("streamagg_operator", true);
+
+	stream_require(relid);
+	if (!has_privs_of_role(GetUserId(), stream_owner(relid)) &&
+		!(OidIsValid(operators) && has_privs_of_role(GetUserId(), operators)))
+		refuse_stranger(relid);
 }
 
 char *

@@ -67,6 +67,9 @@ extern void stream_require(Oid relid);
 /* Raises 42501 unless the current user is a member of the stream's owner. */
 extern void stream_require_owner(Oid relid);
 
+/* The same, or a member of streamagg_operator: for start, stop and wait_for. */
+extern void stream_require_control(Oid relid);
+
 /*
  * Loads the definition into a context of its own under parent; stream_free deletes it.  Errors:
  * 42809 for another relation, HV00x for a definition that its table does not bear out.

@@ -237,6 +237,31 @@ tie_together(const Request *request)
 	recordDependencyOn(&query_view, &view, DEPENDENCY_AUTO);
 }
 
+/* Default privileges are meant for what people read: state and definition are not. */
+static void
+revoke_from_others(Oid relation)
+{
+	char *name = stream_name(relation);
+	uint64 rows;
+
+	if (SPI_execute(psprintf("SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' "
+							 "ELSE quote_ident(pg_get_userbyid(a.grantee)) END "
+							 "FROM pg_class c, aclexplode(c.relacl) a "
+							 "WHERE c.oid = %u AND a.grantee <> c.relowner",
+							 relation),
+					false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the grants of %s", name);
+	rows = SPI_processed;
+	for (uint64 i = 0; i < rows; i++)
+	{
+		SPITupleTable *table = SPI_tuptable;
+		char *grantee = SPI_getvalue(table->vals[i], table->tupdesc, 1);
+
+		run_ddl(psprintf("REVOKE ALL ON %s FROM %s", name, grantee));
+		SPI_tuptable = table;
+	}
+}
+
 static void
 describe(const Request *request)
 {
@@ -328,6 +353,8 @@ build(Request *request)
 							 GUC_ACTION_SAVE, true, 0, false);
 	make_state_and_view(request);
 	tie_together(request);
+	revoke_from_others(request->state);
+	revoke_from_others(request->query_view);
 	describe(request);
 	make_first_row(request);
 	AtEOXact_GUC(true, level);
@@ -356,7 +383,8 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	stream_free(stream_load(request.stream, CurrentMemoryContext));
 
 	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(stream_owner(request.stream), security | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(stream_owner(request.stream),
+						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	build(&request);
 	SetUserIdAndSecContext(user, security);
 

@@ -14,17 +14,20 @@
 
 #include "window.h"
 
+#define MAX_SIZE (1000000 * USECS_PER_DAY)
+#define TWO_YEARS (732 * USECS_PER_DAY)
+
 PG_FUNCTION_INFO_V1(streamagg_window_start);
 PG_FUNCTION_INFO_V1(streamagg_window_end);
 PG_FUNCTION_INFO_V1(streamagg_calendar_window_end);
 
+/* Beyond the range of time is infinity: one such row must not make a view unreadable. */
 static TimestampTz
-checked(int64 value)
+saturated(int64 value)
 {
-	if (!IS_VALID_TIMESTAMP(value))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	return value;
+	if (value >= END_TIMESTAMP)
+		return DT_NOEND;
+	return value < MIN_TIMESTAMP ? DT_NOBEGIN : value;
 }
 
 int64
@@ -41,24 +44,28 @@ window_size(const Interval *size)
 		pg_add_s64_overflow(days, size->time, &found))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("interval out of range")));
-	if (found <= 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the size of a window must be positive")));
+	if (found <= 0 || found > MAX_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the size of a window must be positive and at most a million days")));
 	return found;
 }
 
-/* Floors, before the origin, too. */
+/* Floors, before the origin, too.  Remainders first: the distance itself might overflow. */
 static TimestampTz
 start_of(TimestampTz ts, int64 size, TimestampTz origin)
 {
-	int64 distance;
-	int64 rest;
+	int64 rest = (ts % size - origin % size) % size;
 
-	if (pg_sub_s64_overflow(ts, origin, &distance))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	rest = distance % size;
-	return checked(ts - (rest < 0 ? rest + size : rest));
+	return saturated(ts - (rest < 0 ? rest + size : rest));
+}
+
+static TimestampTz
+end_of(TimestampTz start, int64 size)
+{
+	int64 end;
+
+	return pg_add_s64_overflow(start, size, &end) ? DT_NOEND : saturated(end);
 }
 
 /* streamagg.window_start(ts, size, origin) */
@@ -83,13 +90,10 @@ streamagg_window_end(PG_FUNCTION_ARGS)
 {
 	TimestampTz start = PG_GETARG_TIMESTAMPTZ(0);
 	int64 size = window_size(PG_GETARG_INTERVAL_P(1));
-	int64 end;
 
 	if (TIMESTAMP_NOT_FINITE(start))
 		PG_RETURN_TIMESTAMPTZ(start);
-	if (pg_add_s64_overflow(start, size, &end))
-		end = PG_INT64_MAX;
-	PG_RETURN_TIMESTAMPTZ(checked(end));
+	PG_RETURN_TIMESTAMPTZ(end_of(start, size));
 }
 
 /* ---------------------------------------------------------------- the calendar */
@@ -151,7 +155,9 @@ calendar_end(const char *unit, const char *zone, TimestampTz start)
 	if (found < 0)
 		window_check_unit(unit, zone);
 	if (units[found].time != 0)
-		return checked(start + units[found].time);
+		return saturated(start + units[found].time);
+	if (start > END_TIMESTAMP - TWO_YEARS)
+		return DT_NOEND;
 	step.day = units[found].days;
 	step.month = units[found].months;
 	local = DirectFunctionCall2(timestamptz_zone, zone_text, TimestampTzGetDatum(start));
@@ -176,13 +182,8 @@ streamagg_calendar_window_end(PG_FUNCTION_ARGS)
 TimestampTz
 window_end_of(const Window *window, TimestampTz event_time)
 {
-	TimestampTz end;
-
 	if (window->kind == WINDOW_TUMBLE)
-		return pg_add_s64_overflow(start_of(event_time, window->size, window->origin), window->size,
-								   &end)
-				   ? DT_NOEND
-				   : end;
+		return end_of(start_of(event_time, window->size, window->origin), window->size);
 	return calendar_end(window->unit, window->zone,
 						truncate_to(window->unit, window->zone, event_time));
 }

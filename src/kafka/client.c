@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "client.h"
+#include "streamagg.h"
 
 #define LOG_LINES 8
 #define DESTROY_SECONDS 3
@@ -214,7 +215,7 @@ kafka_raise(const char *what, const KafkaTrouble *trouble)
 {
 	rd_kafka_resp_err_t error = trouble->error ? trouble->error : RD_KAFKA_RESP_ERR__TRANSPORT;
 
-	ereport(ERROR, (errcode(kafka_sqlstate(error)), errmsg("%s", what),
+	ereport(ERROR, (errcode(kafka_sqlstate(error)), errsafe(), errmsg("%s", what),
 					*trouble->text ? errdetail("%s.", kafka_clean_text(trouble->text))
 								   : errdetail("%s.", rd_kafka_err2str(error)),
 					errhint("%s", kafka_hint(error))));

@@ -17,6 +17,8 @@ typedef struct KafkaTrouble
 
 /* Properties of server and user mapping; freed by rd_kafka_new or rd_kafka_conf_destroy. */
 extern rd_kafka_conf_t *kafka_conf_create(Oid server, Oid user, KafkaTrouble *trouble);
+/* For properties that only newer libraries have. */
+extern void kafka_conf_try(rd_kafka_conf_t *conf, const char *property, const char *value);
 extern void kafka_conf_set(rd_kafka_conf_t *conf, const char *property, const char *value);
 
 /* A handle whose threads have all signals blocked.  Errors: HV00L. */

@@ -134,6 +134,14 @@ kafka_conf_set(rd_kafka_conf_t *conf, const char *property, const char *value)
 		elog(ERROR, "librdkafka does not take property \"%s\"", property);
 }
 
+void
+kafka_conf_try(rd_kafka_conf_t *conf, const char *property, const char *value)
+{
+	char error[256];
+
+	(void) rd_kafka_conf_set(conf, property, value, error, sizeof(error));
+}
+
 /* Only names on the list get here, whoever wrote the catalogues. */
 static void
 apply_options(rd_kafka_conf_t *conf, KafkaScope scope, List *options)

@@ -17,8 +17,10 @@
 
 #include "client.h"
 #include "kafka/consumer.h"
+#include "streamagg.h"
 
 #define PATIENCE_MS 10000
+#define CHUNK 4096
 
 struct KafkaConsumer
 {
@@ -28,6 +30,8 @@ struct KafkaConsumer
 	int event_fd;
 	int capacity;
 	int count;
+	int64 bytes; /* of the messages taken */
+	int64 max_bytes;
 	rd_kafka_message_t **messages;
 	KafkaTrouble trouble;
 };
@@ -54,6 +58,9 @@ consumer_conf(const KafkaConsumerConfig *config, KafkaTrouble *trouble)
 	kafka_conf_set(conf, "enable.partition.eof", "true");
 	kafka_conf_set(conf, "auto.offset.reset", "error");
 	kafka_conf_set(conf, "check.crcs", "true");
+	/* no group is joined: nobody waits for our polls */
+	kafka_conf_set(conf, "max.poll.interval.ms", "86400000");
+	kafka_conf_try(conf, "fetch.queue.backoff.ms", "20"); /* from 2.2 on */
 	/* librdkafka 2.0 sleeps a second when the queue is full: about a second of traffic fits in */
 	set_number(conf, "queued.min.messages", 1000000);
 	set_number(conf, "queued.max.messages.kbytes", config->memory_kb);
@@ -75,6 +82,7 @@ kafka_consumer_create(const KafkaConsumerConfig *config)
 		ereport(ERROR, (errcode_for_socket_access(), errmsg("could not create an eventfd: %m")));
 	rd_kafka_queue_io_event_enable(consumer->queue, consumer->event_fd, &one, sizeof(one));
 	consumer->capacity = config->max_messages;
+	consumer->max_bytes = (int64) config->memory_kb * 1024 / 2;
 	consumer->messages =
 		MemoryContextAllocHuge(TopMemoryContext, sizeof(void *) * (Size) consumer->capacity);
 	return consumer;
@@ -257,7 +265,7 @@ judge_error(KafkaConsumer *consumer, const rd_kafka_message_t *message)
 	/* nobody needs the group that librdkafka wants a name for */
 	if (message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
 		return;
-	ereport(ERROR, (errcode(kafka_sqlstate(message->err)),
+	ereport(ERROR, (errcode(kafka_sqlstate(message->err)), errsafe(),
 					errmsg("could not read topic \"%s\" partition %d offset " INT64_FORMAT,
 						   kafka_clean_text(rd_kafka_topic_name(consumer->topic)),
 						   message->partition, message->offset),
@@ -269,11 +277,12 @@ int
 kafka_consumer_take(KafkaConsumer *consumer)
 {
 	ssize_t taken;
+	int wanted = Min(consumer->capacity - consumer->count, CHUNK);
 	int kept = consumer->count;
 
 	kafka_client_serve(consumer->client);
 	taken = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages + consumer->count,
-										 consumer->capacity - consumer->count);
+										 wanted);
 	for (int i = 0; i < taken; i++)
 	{
 		rd_kafka_message_t *message = consumer->messages[consumer->count + i];
@@ -285,6 +294,7 @@ kafka_consumer_take(KafkaConsumer *consumer)
 			continue;
 		}
 		consumer->messages[kept++] = message;
+		consumer->bytes += message->len + message->key_len;
 	}
 	if (kept > consumer->count)
 		memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
@@ -301,7 +311,7 @@ kafka_consumer_count(const KafkaConsumer *consumer)
 bool
 kafka_consumer_is_full(const KafkaConsumer *consumer)
 {
-	return consumer->count == consumer->capacity;
+	return consumer->count == consumer->capacity || consumer->bytes >= consumer->max_bytes;
 }
 
 void
@@ -325,6 +335,7 @@ kafka_consumer_release(KafkaConsumer *consumer)
 	for (int i = 0; i < consumer->count; i++)
 		rd_kafka_message_destroy(consumer->messages[i]);
 	consumer->count = 0;
+	consumer->bytes = 0;
 }
 
 int

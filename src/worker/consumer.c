@@ -15,6 +15,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -31,12 +32,10 @@
 #include "failure.h"
 #include "reader.h"
 #include "shared.h"
+#include "standing.h"
 #include "streamagg.h"
 
 #define MAX_BATCH 100000
-#define RATE_WINDOW_MS 2000
-#define TROUBLE_MS 10000
-#define HEALTHY_MS 60000
 
 typedef struct Worker
 {
@@ -46,15 +45,14 @@ typedef struct Worker
 	List *aggregates;
 	Reader *reader;
 	double commit_ms; /* of the last batch */
-	double started;
-	double trouble_since; /* 0: none */
-	double window_start;  /* of rows_per_second and busy */
-	double window_busy;
-	int64 window_rows;
+	Standing standing;
 } Worker;
 
 static Worker worker;
-static bool stale = true; /* a definition has changed */
+static bool stale = true;		 /* a definition has changed */
+static bool reconnect = false;	 /* the server's or the user's properties have */
+static uint32 server_hash;		 /* of the catalogue rows that they are in */
+static uint32 mapping_hashes[2]; /* the owner's and PUBLIC's */
 
 /* ---------------------------------------------------------------- definitions */
 
@@ -65,10 +63,28 @@ on_relation_change(Datum argument, Oid relid)
 		stale = true;
 }
 
+/* hash 0: everything may have changed, which is no reason to think that this has */
 static void
-on_server_change(Datum argument, int cache, uint32 hash)
+on_connection_change(Datum argument, int cache, uint32 hash)
 {
-	stale = true;
+	if (cache == FOREIGNSERVEROID)
+		reconnect = reconnect || hash == server_hash;
+	else
+		reconnect = reconnect || hash == mapping_hashes[0] || hash == mapping_hashes[1];
+}
+
+static void
+watch_connection(void)
+{
+	Datum server = ObjectIdGetDatum(worker.stream->server);
+
+	server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, server);
+	mapping_hashes[0] = GetSysCacheHashValue2(USERMAPPINGUSERSERVER,
+											  ObjectIdGetDatum(worker.stream->owner), server);
+	mapping_hashes[1] =
+		GetSysCacheHashValue2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), server);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_connection_change, 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGUSERSERVER, on_connection_change, 0);
 }
 
 /* Inside a transaction.  The stream itself may be gone: then the worker ends. */
@@ -105,6 +121,8 @@ begin(void)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	/* the definition must not change under the batch; this also takes in changes until now */
+	LockRelationOid(worker.slot->stream, AccessShareLock);
 	if (stale && stream_is_gone())
 		proc_exit(0);
 	load_definitions();
@@ -195,7 +213,7 @@ run_one_batch(double read_ms)
 	reader_mark_idle(worker.reader, ingest, worker.stream);
 	note_high_offsets(ingest);
 	closing = ingest_finish(ingest, close_all);
-	worker.window_rows += ingest->total.read;
+	worker.standing.rows += ingest->total.read;
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
 	commit();
 	kafka_consumer_release(worker.reader->consumer);
@@ -216,58 +234,6 @@ assign(void)
 	commit();
 }
 
-/* ---------------------------------------------------------------- standing */
-
-static void
-report_rate(void)
-{
-	double now = reader_clock();
-	double elapsed = now - worker.window_start;
-
-	if (elapsed < RATE_WINDOW_MS)
-		return;
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	worker.slot->rows_per_second = worker.window_rows * 1000.0 / elapsed;
-	worker.slot->busy = Min(worker.window_busy / elapsed, 1.0);
-	if (now - worker.started > HEALTHY_MS)
-		worker.slot->failures = 0;
-	LWLockRelease(shared->lock);
-	worker.window_start = now;
-	worker.window_busy = 0;
-	worker.window_rows = 0;
-}
-
-/* Brokers that cannot be reached are seen in the stream's state, though the library keeps trying. */
-static void
-report_trouble(void)
-{
-	const char *trouble = kafka_consumer_trouble(worker.reader->consumer);
-	bool was_known =
-		worker.trouble_since > 0 && reader_clock() - worker.trouble_since >= TROUBLE_MS;
-
-	if (trouble == NULL)
-	{
-		worker.trouble_since = 0;
-		if (was_known || worker.slot->state != SLOT_RUNNING)
-		{
-			LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-			shared_set_state(worker.slot, SLOT_RUNNING, NULL, NULL);
-			LWLockRelease(shared->lock);
-		}
-		return;
-	}
-	if (worker.trouble_since == 0)
-		worker.trouble_since = reader_clock();
-	if (reader_clock() - worker.trouble_since < TROUBLE_MS || worker.slot->state == SLOT_BACKOFF)
-		return;
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	shared_set_state(worker.slot, SLOT_BACKOFF, "08006",
-					 psprintf("no broker can be reached: %s", trouble));
-	LWLockRelease(shared->lock);
-	ereport(LOG,
-			(errmsg("stream \"%s\": no broker can be reached: %s", worker.stream->name, trouble)));
-}
-
 /* ---------------------------------------------------------------- the loop */
 
 static bool
@@ -279,7 +245,9 @@ shall_stop(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	return worker.slot->stop || !streamagg_enabled;
+	if (reconnect && !worker.slot->stop)
+		worker.slot->again = true;
+	return worker.slot->stop || worker.slot->again || !streamagg_enabled;
 }
 
 static void
@@ -331,7 +299,9 @@ consume(void)
 	{
 		double start = 0;
 
-		report_trouble();
+		standing_report_trouble(&worker.standing, worker.slot, worker.stream->name,
+								kafka_consumer_trouble(worker.reader->consumer));
+		AcceptInvalidationMessages();
 		if (stale)
 		{
 			begin();
@@ -345,14 +315,14 @@ consume(void)
 			double collected = reader_clock();
 
 			run_one_batch(start > 0 ? collected - start : 0);
-			worker.window_busy += reader_clock() - collected;
+			worker.standing.busy_ms += reader_clock() - collected;
 		}
 		else
 		{
 			kafka_consumer_release(worker.reader->consumer);
 			sleep_until_something(reader_next_look(worker.reader, worker.stream));
 		}
-		report_rate();
+		standing_report_rate(&worker.standing, worker.slot);
 	}
 }
 
@@ -441,7 +411,6 @@ open_stream(void)
 	char *name;
 
 	CacheRegisterRelcacheCallback(on_relation_change, 0);
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_server_change, 0);
 	worker.definitions =
 		AllocSetContextCreate(TopMemoryContext, "streamagg definitions", ALLOCSET_DEFAULT_SIZES);
 	begin();
@@ -449,6 +418,7 @@ open_stream(void)
 	name = MemoryContextStrdup(TopMemoryContext, display_name(worker.slot->stream));
 	SetConfigOption("application_name", name, PGC_USERSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(name);
+	watch_connection();
 	/* the connection's properties are catalogue rows, so this needs the transaction, too */
 	worker.reader = reader_open(worker.stream, MAX_BATCH);
 	commit();
@@ -470,7 +440,7 @@ streamagg_worker_main(Datum slot)
 	before_shmem_exit(close_reader, 0);
 	BackgroundWorkerInitializeConnectionByOid(worker.slot->database, worker.slot->owner, 0);
 	apply_settings();
-	worker.started = worker.window_start = reader_clock();
+	worker.standing.started = worker.standing.window_start = reader_clock();
 	PG_TRY();
 	{
 		open_stream();

@@ -255,7 +255,7 @@ streamagg_start(PG_FUNCTION_ARGS)
 	bool started;
 
 	require_running_server();
-	stream_require_owner(relid);
+	stream_require_control(relid);
 	started = start_stream(relid);
 	if (!started)
 		ereport(NOTICE, (errmsg("stream \"%s\" is running already", get_rel_name(relid))));
@@ -384,7 +384,7 @@ streamagg_stop(PG_FUNCTION_ARGS)
 	StopMode mode = stop_mode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
 	require_running_server();
-	stream_require_owner(relid);
+	stream_require_control(relid);
 	PG_RETURN_BOOL(stop_stream(relid, mode, session_milliseconds(PG_GETARG_INTERVAL_P(2))));
 }
 
@@ -395,7 +395,7 @@ streamagg_restart(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 
 	require_running_server();
-	stream_require_owner(relid);
+	stream_require_control(relid);
 	(void) stop_stream(relid, STOP_COMMIT, DEFAULT_STOP_TIMEOUT_MS);
 	PG_RETURN_BOOL(start_stream(relid));
 }

@@ -14,6 +14,7 @@
 
 #include "control.h"
 #include "failure.h"
+#include "streamagg.h"
 
 #define TRIES_OF_UNKNOWN 2
 
@@ -54,7 +55,7 @@ may_quote_values(int code)
 static bool
 is_ours(const ErrorData *error)
 {
-	return error->schema_name && strcmp(error->schema_name, "streamagg") == 0;
+	return error->schema_name && strcmp(error->schema_name, STREAMAGG_NAME) == 0;
 }
 
 static char *

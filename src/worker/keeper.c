@@ -223,7 +223,9 @@ start_worker(int number)
 static void
 notice_end(StreamSlot *slot)
 {
-	if (slot->holders == 0 && !slot->stop && slot->state != SLOT_BACKOFF)
+	if (slot->again)
+		shared_set_state(slot, SLOT_STARTING, NULL, NULL);
+	else if (slot->holders == 0 && !slot->stop && slot->state != SLOT_BACKOFF)
 		control_back_off(slot, "57P01", *slot->reason ? slot->reason : "the worker ended");
 }
 
@@ -263,7 +265,7 @@ tend_workers(int *active, bool *ended)
 			}
 		}
 		if (due)
-			slot->stop = false;
+			slot->stop = slot->again = false;
 		LWLockRelease(shared->lock);
 		if (due && !start_worker(i))
 		{

@@ -31,6 +31,8 @@
 #define NAP_MS 60000
 #define RETRY_MS 2000
 
+static bool visit_due = true; /* at the start, and when streamagg.enabled is turned on */
+
 void
 launcher_register(void)
 {
@@ -72,6 +74,8 @@ attach(void)
 static void
 nap(long milliseconds)
 {
+	bool was_enabled = streamagg_enabled;
+
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
 					 PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
@@ -80,6 +84,7 @@ nap(long milliseconds)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+		visit_due = visit_due || (streamagg_enabled && !was_enabled);
 	}
 }
 
@@ -206,6 +211,7 @@ visit_all_databases(void)
 {
 	ListCell *cell;
 
+	visit_due = false;
 	foreach (cell, connectable_databases())
 	{
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
@@ -224,9 +230,10 @@ streamagg_launcher_main(Datum argument)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	attach();
-	visit_all_databases();
 	for (;;)
 	{
+		if (visit_due)
+			visit_all_databases();
 		start_due_keepers();
 		nap(next_due() == InvalidOid ? NAP_MS : RETRY_MS);
 	}

@@ -35,6 +35,10 @@ let_go(void)
 static void
 at_end(XactEvent event, void *argument)
 {
+	if (event == XACT_EVENT_PRE_PREPARE && changed)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot PREPARE a transaction that has started, stopped or dropped "
+							   "streams")));
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
 		return;
 	if (held != NIL)

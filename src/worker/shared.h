@@ -32,6 +32,7 @@ typedef struct StreamSlot
 	pid_t pid;	  /* of the worker; 0: none */
 	Latch *latch;
 	bool wanted; /* as the keeper last read it */
+	bool again;	 /* the worker asks to be started anew at once */
 	bool stop;	 /* the worker shall end after its batch … */
 	int holders; /* … and stay ended while sessions hold it */
 	double rows_per_second;

@@ -219,7 +219,7 @@ streamagg_wait_for(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("stream and timeout must not be null")));
 	stream = PG_GETARG_OID(0);
-	stream_require_owner(stream);
+	stream_require_control(stream);
 	if (session_has_started(stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
