@@ -13,7 +13,9 @@ my $seed = $ENV{STREAMAGG_SEED} // 20;
 my $kafka = StreamaggKafka->new;
 $kafka->start;
 $kafka->create_topic('user-login', 4);
-my $node = new_node('main');
+# RSS counts the shared buffers that a process has touched: with few of them all are touched early,
+# and what grows after that is the worker's own.
+my $node = new_node('main', "shared_buffers = '2MB'\nwal_buffers = '1MB'\n");
 add_database($node, 'postgres', $kafka);
 $node->safe_psql('postgres', user_login_sql());
 
