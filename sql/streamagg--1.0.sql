@@ -385,7 +385,7 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_on_ddl_end';
 COMMENT ON FUNCTION streamagg.on_ddl_end() IS
   'Checks what CREATE and ALTER FOREIGN TABLE leave behind, where the table itself is needed for it.';
 CREATE EVENT TRIGGER streamagg_on_ddl ON ddl_command_end
-  WHEN TAG IN ('CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA')
+  WHEN TAG IN ('CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'ALTER TABLE')
   EXECUTE FUNCTION streamagg.on_ddl_end();
 ALTER EVENT TRIGGER streamagg_on_ddl ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER streamagg_on_ddl IS 'Checks the definition of streams.';

@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -184,6 +185,27 @@ char *
 catalog_string(uint64 row, int column)
 {
 	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+List *
+catalog_text_list(uint64 row, int column, MemoryContext context)
+{
+	bool isnull;
+	Datum array = catalog_value(row, column, &isnull);
+	MemoryContext old;
+	Datum *elements;
+	int count;
+	List *found = NIL;
+
+	if (isnull)
+		return NIL;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL,
+					  &count);
+	old = MemoryContextSwitchTo(context);
+	for (int i = 0; i < count; i++)
+		found = lappend(found, TextDatumGetCString(elements[i]));
+	MemoryContextSwitchTo(old);
+	return found;
 }
 
 Datum

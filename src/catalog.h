@@ -51,6 +51,9 @@ extern uint64 catalog_execute(CatalogStatement *statement, const Datum *values, 
 extern Datum catalog_value(uint64 row, int column, bool *isnull);
 extern char *catalog_string(uint64 row, int column);
 
+/* A text array of a result row as a list of C strings in a context. */
+extern List *catalog_text_list(uint64 row, int column, MemoryContext context);
+
 /* A datum array of a length as one array datum. */
 extern Datum catalog_array(const Datum *values, const bool *isnull, int length, Oid element);
 

@@ -9,6 +9,8 @@
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -16,6 +18,7 @@
 #include "aggregate/define.h"
 #include "catalog.h"
 #include "event.h"
+#include "options.h"
 #include "progress.h"
 #include "stream.h"
 #include "worker/control.h"
@@ -151,6 +154,41 @@ check_stream(Oid relid, const char *event)
 	event_log(relid, event, NULL);
 }
 
+static void
+alter_stream(const char *sql)
+{
+	if (SPI_connect() != SPI_OK_CONNECT || SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not run \"%s\"", sql);
+	SPI_finish();
+}
+
+/* A renamed column is read from where it was, and is still the event time if it was. */
+static void
+follow_rename(Oid relid, const RenameStmt *rename)
+{
+	List *options;
+	char *name = stream_name(relid);
+
+	if (strcmp(stream_option(relid, "event_time", ""), rename->subname) == 0)
+		alter_stream(psprintf("ALTER FOREIGN TABLE %s OPTIONS (SET event_time %s)", name,
+							  quote_literal_cstr(rename->newname)));
+	options = GetForeignColumnOptions(relid, get_attnum(relid, rename->newname));
+	if (options_get(options, "path", NULL) == NULL && options_get(options, "meta", NULL) == NULL)
+		alter_stream(psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (ADD path %s)", name,
+							  quote_identifier(rename->newname),
+							  quote_literal_cstr(stream_default_path(rename->subname))));
+}
+
+static const RenameStmt *
+column_rename(FunctionCallInfo fcinfo)
+{
+	Node *statement = ((EventTriggerData *) fcinfo->context)->parsetree;
+
+	if (!IsA(statement, RenameStmt) || ((RenameStmt *) statement)->renameType != OBJECT_COLUMN)
+		return NULL;
+	return (RenameStmt *) statement;
+}
+
 typedef struct Changed
 {
 	Oid relid;
@@ -185,7 +223,10 @@ streamagg_on_ddl_end(PG_FUNCTION_ARGS)
 	foreach (cell, all)
 	{
 		const Changed *changed = lfirst(cell);
+		const RenameStmt *rename = column_rename(fcinfo);
 
+		if (rename && stream_is_stream(changed->relid))
+			follow_rename(changed->relid, rename);
 		check_stream(changed->relid, changed->created ? "create_stream" : "alter_stream");
 	}
 	PG_RETURN_NULL();

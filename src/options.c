@@ -147,7 +147,7 @@ const OptionSpec table_options[] = {
 	{"topic", NULL, NULL, true},
 	{"format", check_format, NULL, true},
 	{"start_from", check_start_from, NULL, true},
-	{"event_time", NULL, NULL, true},
+	{"event_time", NULL, NULL, false}, /* fixed by its column's number, see stream.c */
 	{"watermark_delay", check_duration, NULL, false},
 	{"idle_timeout", check_duration, NULL, false},
 	{"close_after", check_duration, NULL, false},

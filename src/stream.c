@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -352,22 +353,52 @@ append_fixed(StringInfo text, const char *scope, List *options, const OptionSpec
 }
 
 char *
+stream_default_path(const char *column)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	appendStringInfoChar(&path, '"');
+	for (; *column; column++)
+	{
+		if (*column == '"')
+			appendStringInfoChar(&path, '"');
+		appendStringInfoChar(&path, *column);
+	}
+	appendStringInfoChar(&path, '"');
+	return path.data;
+}
+
+/* What a column is read from, whether it is said or by default: a rename does not change it. */
+static void
+append_fixed_column(StringInfo text, Oid relid, Form_pg_attribute attribute)
+{
+	List *options = GetForeignColumnOptions(relid, attribute->attnum);
+
+	if (attribute->attisdropped)
+		return;
+	if (options_get(options, "path", NULL) == NULL && options_get(options, "meta", NULL) == NULL)
+		options = lappend(
+			options,
+			makeDefElem("path",
+						(Node *) makeString(stream_default_path(NameStr(attribute->attname))), -1));
+	append_fixed(text, psprintf("%d", attribute->attnum), options, column_options);
+}
+
+char *
 stream_fixed_options(Oid relid)
 {
 	Relation rel = relation_open(relid, AccessShareLock);
 	TupleDesc desc = RelationGetDescr(rel);
+	List *options = GetForeignTable(relid)->options;
 	StringInfoData text;
 
 	initStringInfo(&text);
-	append_fixed(&text, "", GetForeignTable(relid)->options, table_options);
+	append_fixed(&text, "", options, table_options);
+	appendStringInfo(&text, "event_time=%d;",
+					 get_attnum(relid, options_get(options, "event_time", "")));
 	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-
-		if (!attribute->attisdropped)
-			append_fixed(&text, psprintf("%d", attribute->attnum),
-						 GetForeignColumnOptions(relid, attribute->attnum), column_options);
-	}
+		append_fixed_column(&text, relid, TupleDescAttr(desc, i));
 	relation_close(rel, NoLock);
 	return text.data;
 }

@@ -79,6 +79,8 @@ extern void stream_free(Stream *stream);
 
 /* The options that only a stopped stream may change, as one text, palloc'd. */
 extern char *stream_fixed_options(Oid relid);
+/* The path that a column of this name has when none is given, palloc'd. */
+extern char *stream_default_path(const char *column);
 /* An option of the table, or the fallback. */
 extern const char *stream_option(Oid relid, const char *name, const char *fallback);
 

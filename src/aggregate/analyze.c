@@ -378,10 +378,24 @@ name_call(Call *call, List **taken, int *number)
 	}
 }
 
+/* Names that the state table has already: its own, and the system columns'. */
+static List *
+reserved_names(const Definition *definition)
+{
+	static char *const names[] = {"updated_at", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"};
+	List *taken = NIL;
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		taken = lappend(taken, names[i]);
+	if (definition->nkeys == 0)
+		taken = lappend(taken, "_k1"); /* the one group's, see rewrite.c */
+	return taken;
+}
+
 void
 definition_name_columns(Definition *definition)
 {
-	List *taken = list_make1("updated_at");
+	List *taken = reserved_names(definition);
 	int number = 0;
 
 	for (int i = 0; i < definition->nkeys; i++)

@@ -358,6 +358,7 @@ build(Request *request)
 	describe(request);
 	make_first_row(request);
 	AtEOXact_GUC(true, level);
+	register_aggregate(request); /* the definition lives in SPI's memory */
 	SPI_finish();
 }
 
@@ -382,13 +383,13 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	LockRelationOid(request.stream, ShareUpdateExclusiveLock);
 	stream_free(stream_load(request.stream, CurrentMemoryContext));
 
+	control_register(request.stream);
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(stream_owner(request.stream),
 						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	build(&request);
 	SetUserIdAndSecContext(user, security);
 
-	register_aggregate(&request);
 	event_log(request.stream, "create_aggregate", stream_name(request.view));
 	/* a running worker loads its definitions anew */
 	CacheInvalidateRelcacheByRelid(request.stream);

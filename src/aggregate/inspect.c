@@ -189,6 +189,20 @@ reads_session(Oid function, void *context)
 		case F_CURRENT_SETTING_TEXT:
 		case F_CURRENT_SETTING_TEXT_BOOL:
 		case F_CURRENT_DATABASE:
+		case F_PG_BACKEND_PID:
+		case F_INET_CLIENT_ADDR:
+		case F_INET_CLIENT_PORT:
+		case F_INET_SERVER_ADDR:
+		case F_INET_SERVER_PORT:
+		case F_TXID_CURRENT:
+		case F_TXID_CURRENT_SNAPSHOT:
+		case F_TXID_CURRENT_IF_ASSIGNED:
+		case F_PG_CURRENT_XACT_ID:
+		case F_PG_CURRENT_XACT_ID_IF_ASSIGNED:
+		case F_PG_CURRENT_SNAPSHOT:
+		case F_PG_CONF_LOAD_TIME:
+		case F_PG_TRIGGER_DEPTH:
+		case F_PG_MY_TEMP_SCHEMA:
 		case F_CURRENT_SCHEMA:
 		case F_CURRENT_SCHEMAS:
 		case F_SESSION_USER:
@@ -221,6 +235,8 @@ inspect_expression(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
+	if (IsA(node, Var) && ((Var *) node)->varattno < 0)
+		refuse("system columns", "Records have none; see the option meta of columns.");
 	if (IsA(node, Aggref))
 		inspect_aggregate((Aggref *) node);
 	if (IsA(node, SQLValueFunction) || check_functions_in_node(node, reads_session, NULL))

@@ -5,7 +5,6 @@
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
@@ -20,21 +19,17 @@ static CatalogStatement find_rule = {
 	{OIDOID},
 	NULL};
 
-/* The elements of a text array as C strings in a context. */
+/* A text array of the result as C strings in the context. */
 static char **
-text_array(Datum array, int *count, MemoryContext context)
+strings(int column, int *count, MemoryContext context)
 {
-	Datum *elements;
-	char **found;
-	MemoryContext old;
+	List *list = catalog_text_list(0, column, context);
+	char **found = MemoryContextAlloc(context, sizeof(char *) * Max(list_length(list), 1));
+	ListCell *cell;
 
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL,
-					  count);
-	old = MemoryContextSwitchTo(context);
-	found = palloc(sizeof(char *) * *count);
-	for (int i = 0; i < *count; i++)
-		found[i] = TextDatumGetCString(elements[i]);
-	MemoryContextSwitchTo(old);
+	*count = 0;
+	foreach (cell, list)
+		found[(*count)++] = lfirst(cell);
 	return found;
 }
 
@@ -45,7 +40,6 @@ rules_find(Oid aggregate)
 	Rule *rule = palloc0(sizeof(Rule));
 	Datum argument = ObjectIdGetDatum(aggregate);
 	CatalogScope scope;
-	bool isnull;
 
 	catalog_enter(&scope);
 	if (catalog_run(&find_rule, &argument, NULL) == 0)
@@ -53,8 +47,8 @@ rules_find(Oid aggregate)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("aggregate function %s has no merge rule", format_procedure(aggregate)),
 				 errhint("Functions with one are listed in streamagg.merge_rules.")));
-	rule->partials = text_array(catalog_value(0, 1, &isnull), &rule->count, context);
-	rule->merges = text_array(catalog_value(0, 2, &isnull), &rule->count, context);
+	rule->partials = strings(1, &rule->count, context);
+	rule->merges = strings(2, &rule->count, context);
 	rule->final = MemoryContextStrdup(context, catalog_string(0, 3));
 	catalog_leave(&scope);
 	return rule;

@@ -28,8 +28,7 @@
 static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
 	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
-	" a.intervalstyle, pg_catalog.array_to_string(a.key_columns, E'\\n'),"
-	" pg_catalog.array_to_string(a.state_columns, E'\\n')"
+	" a.intervalstyle, a.key_columns, a.state_columns"
 	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1 ORDER BY a.state_table::oid",
 	1,
 	{REGCLASSOID},
@@ -68,21 +67,6 @@ run_lateness(const Interval *interval)
 	return window_size(interval);
 }
 
-static List *
-split_lines(const char *text)
-{
-	List *lines = NIL;
-
-	while (text && *text)
-	{
-		const char *end = strchrnul(text, '\n');
-
-		lines = lappend(lines, pnstrdup(text, end - text));
-		text = *end ? end + 1 : end;
-	}
-	return lines;
-}
-
 typedef struct Loaded
 {
 	Aggregate *aggregate;
@@ -113,8 +97,8 @@ read_row(uint64 row, MemoryContext context)
 	if (query == NULL)
 		elog(ERROR, "aggregate \"%s\" has no definition view", aggregate->name);
 	loaded->query = pstrdup(query);
-	loaded->keys = split_lines(catalog_string(row, 9));
-	loaded->states = split_lines(catalog_string(row, 10));
+	loaded->keys = catalog_text_list(row, 9, context);
+	loaded->states = catalog_text_list(row, 10, context);
 	MemoryContextSwitchTo(old);
 	return loaded;
 }
