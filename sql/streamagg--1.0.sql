@@ -227,7 +227,13 @@ UNION ALL
 SELECT 'pg_catalog.count("any")', '{pg_catalog.count($1)}', '{$1 + $2}', '$1'
 UNION ALL
 SELECT 'pg_catalog.sum(' || t || ')', '{pg_catalog.sum($1)}', '{"coalesce($1 + $2, $1, $2)"}', '$1'
-FROM unnest('{smallint,integer,bigint,numeric,double precision,interval}'::text[]) t
+FROM unnest('{smallint,integer,bigint,numeric,double precision,interval,money}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.sum(real)', '{pg_catalog.sum($1::float8)}', '{"coalesce($1 + $2, $1, $2)"}',
+       '$1::real'
+UNION ALL
+SELECT 'pg_catalog.avg(real)', '{pg_catalog.sum($1::float8),pg_catalog.count($1)}',
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)'
 UNION ALL
 SELECT 'pg_catalog.avg(' || t || ')', '{pg_catalog.sum($1),pg_catalog.count($1)}',
        '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1::numeric / nullif($2, 0)'

@@ -46,8 +46,8 @@ static CatalogStatement orphaned_aggregates = {
 	{InvalidOid},
 	NULL};
 
-static CatalogStatement changed_tables = {"SELECT DISTINCT objid, command_tag <> 'ALTER FOREIGN "
-										  "TABLE' FROM pg_catalog.pg_event_trigger_ddl_commands()"
+static CatalogStatement changed_tables = {"SELECT DISTINCT objid, command_tag LIKE 'CREATE%'"
+										  " FROM pg_catalog.pg_event_trigger_ddl_commands()"
 										  " WHERE classid = 'pg_catalog.pg_class'::regclass",
 										  0,
 										  {InvalidOid},

@@ -89,7 +89,8 @@ static Datum
 constant_argument(Node *node)
 {
 	if (!IsA(node, Const) || ((Const *) node)->constisnull)
-		refuse_window("the arguments of a window must be constants", NULL);
+		refuse_window("the arguments of a window must be constants",
+					  "Make an aggregate for each size.");
 	return ((Const *) node)->constvalue;
 }
 
@@ -115,6 +116,9 @@ set_fixed_window(Definition *definition, Datum size, Datum origin)
 	definition->window.kind = WINDOW_TUMBLE;
 	definition->window.size = window_size(DatumGetIntervalP(size));
 	definition->window.origin = DatumGetTimestampTz(origin);
+	if (TIMESTAMP_NOT_FINITE(definition->window.origin))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the origin of windows must be finite")));
 }
 
 static void

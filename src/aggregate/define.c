@@ -55,6 +55,9 @@ typedef struct Request
 	Oid state;
 	Oid query_view;
 	Definition *definition;
+	const char *timezone; /* the caller's settings are the definition's */
+	const char *datestyle;
+	const char *intervalstyle;
 } Request;
 
 static CatalogStatement insert_aggregate = {
@@ -125,6 +128,9 @@ read_arguments(FunctionCallInfo fcinfo, Request *request)
 	refuse_later_arguments(fcinfo);
 	request->schema = get_namespace_name(RangeVarGetCreationNamespace(relation));
 	request->name = relation->relname;
+	request->timezone = pstrdup(GetConfigOption("TimeZone", false, false));
+	request->datestyle = pstrdup(GetConfigOption("DateStyle", false, false));
+	request->intervalstyle = pstrdup(GetConfigOption("IntervalStyle", false, false));
 	if (strlen(request->name) == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("the name must not be empty")));
 }
@@ -318,9 +324,9 @@ register_aggregate(const Request *request)
 	values[4] = CStringGetTextDatum(request->late);
 	values[5] = IntervalPGetDatum(request->lateness);
 	values[6] = CStringGetTextDatum(request->emit);
-	values[7] = CStringGetTextDatum(GetConfigOption("TimeZone", false, false));
-	values[8] = CStringGetTextDatum(GetConfigOption("DateStyle", false, false));
-	values[9] = CStringGetTextDatum(GetConfigOption("IntervalStyle", false, false));
+	values[7] = CStringGetTextDatum(request->timezone);
+	values[8] = CStringGetTextDatum(request->datestyle);
+	values[9] = CStringGetTextDatum(request->intervalstyle);
 	values[10] = names_array(keys);
 	values[11] = names_array(states);
 	catalog_execute(&insert_aggregate, values, NULL);
@@ -351,6 +357,7 @@ build(Request *request)
 	level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+	run_apply_neutral_settings();
 	make_state_and_view(request);
 	tie_together(request);
 	revoke_from_others(request->state);
@@ -378,6 +385,7 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	catalog_check_version();
 	read_arguments(fcinfo, &request);
 	query = definition_parse(request.query);
+	definition_inspect_shape(query);
 	request.stream = rt_fetch(definition_find_stream(query), query->rtable)->relid;
 	stream_require_owner(request.stream);
 	LockRelationOid(request.stream, ShareUpdateExclusiveLock);

@@ -51,6 +51,8 @@ extern Query *definition_parse(const char *sql);
 extern Definition *definition_analyze(Query *query);
 
 /* inspect.c: raises 0A000 for every construct that is not on the list of what is allowed. */
+/* The part that can be judged before the stream is found. */
+extern void definition_inspect_shape(Query *query);
 extern void definition_inspect(Query *query, Index stream_index);
 extern Index definition_find_stream(Query *query);
 

@@ -36,7 +36,7 @@ inspect_clauses(const Query *query)
 	const char *over_view = "Write it in a query over the aggregate's view.";
 
 	if (query->commandType != CMD_SELECT || query->utilityStmt)
-		refuse("anything but a SELECT", NULL);
+		refuse("anything but a SELECT", "The query of an aggregate is one SELECT.");
 	if (query->cteList || query->hasRecursive)
 		refuse("a WITH clause", "Join ordinary tables in FROM.");
 	if (query->hasSubLinks)
@@ -56,10 +56,11 @@ inspect_clauses(const Query *query)
 	if (query->limitCount || query->limitOffset)
 		refuse("LIMIT or OFFSET", over_view);
 	if (query->rowMarks)
-		refuse("FOR UPDATE or FOR SHARE", NULL);
+		refuse("FOR UPDATE or FOR SHARE", "Leave it out: nothing is locked by reading.");
 	if (!query->hasAggs && !query->groupClause)
-		refuse("neither aggregates nor GROUP BY",
-			   "Rows themselves are not stored by an aggregate.");
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a continuous aggregate needs an aggregate function or GROUP BY"),
+						errhint("It stores groups, not the rows themselves.")));
 }
 
 /* ---------------------------------------------------------------- FROM */
@@ -100,7 +101,7 @@ inspect_relation(const RangeTblEntry *entry)
 	const char *name = get_rel_name(entry->relid);
 
 	if (entry->tablesample)
-		refuse("TABLESAMPLE", NULL);
+		refuse("TABLESAMPLE", "Filter in WHERE by something that the record holds.");
 	if (is_stream_entry(entry))
 		return;
 	if (entry->relkind == RELKIND_VIEW)
@@ -127,7 +128,7 @@ inspect_from_entries(const Query *query)
 				break;
 			case RTE_FUNCTION: /* analyze.c looks at which one */
 				if (list_length(entry->functions) != 1 || entry->funcordinality)
-					refuse("ROWS FROM or WITH ORDINALITY", NULL);
+					refuse("ROWS FROM or WITH ORDINALITY", "Call the window function by itself.");
 				break;
 			case RTE_JOIN:
 				if (entry->alias)
@@ -219,12 +220,13 @@ inspect_aggregate(const Aggref *aggref)
 	const char *name = get_func_name(aggref->aggfnoid);
 
 	if (aggref->agglevelsup > 0)
-		refuse("aggregates of an outer query", NULL);
+		refuse("aggregates of an outer query", "Write the aggregate in the query itself.");
 	if (aggref->aggkind != AGGKIND_NORMAL)
 		refuse(psprintf("the ordered-set aggregate %s", name),
 			   "Its result cannot be merged from the results of batches.");
 	if (aggref->aggdistinct)
-		refuse(psprintf("%s(DISTINCT …): it is not supported yet", name), NULL);
+		refuse(psprintf("%s(DISTINCT …): it is not supported yet", name),
+			   "Group by the value, too, and count the groups in a query over the view.");
 	if (aggref->aggorder)
 		refuse(psprintf("ORDER BY inside %s", name),
 			   "Its result cannot be merged from the results of batches.");
@@ -249,15 +251,22 @@ inspect_expression(Node *node, void *context)
 }
 
 void
-definition_inspect(Query *query, Index stream_index)
+definition_inspect_shape(Query *query)
 {
 	inspect_clauses(query);
 	inspect_from_entries(query);
+}
+
+void
+definition_inspect(Query *query, Index stream_index)
+{
+	definition_inspect_shape(query);
 	inspect_join_tree((Node *) query->jointree, stream_index, false);
 	(void) query_tree_walker(query, inspect_expression, NULL, 0);
 	if (contain_volatile_functions((Node *) query))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a continuous aggregate cannot use volatile functions"),
-				 errdetail("The same records must give the same result whenever they are read.")));
+				 errdetail("The same records must give the same result whenever they are read."),
+				 errhint("Use functions that are immutable or stable.")));
 }

@@ -47,16 +47,31 @@ static CatalogStatement store_counters = {
 
 /* ---------------------------------------------------------------- loading */
 
+static void
+apply(const char *name, const char *value)
+{
+	if (strcmp(GetConfigOption(name, false, false), value) != 0)
+		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+}
+
+void
+run_apply_neutral_settings(void)
+{
+	run_apply_settings("UTC", "ISO, MDY", "postgres");
+	apply("extra_float_digits", "1");
+	apply("bytea_output", "hex");
+	apply("lc_monetary", "C");
+	apply("lc_numeric", "C");
+	apply("lc_time", "C");
+}
+
 void
 run_apply_settings(const char *timezone, const char *datestyle, const char *intervalstyle)
 {
-	const char *const settings[][2] = {
-		{"TimeZone", timezone}, {"DateStyle", datestyle}, {"IntervalStyle", intervalstyle}};
-
-	for (size_t i = 0; i < lengthof(settings); i++)
-		if (strcmp(GetConfigOption(settings[i][0], false, false), settings[i][1]) != 0)
-			(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-									 GUC_ACTION_SAVE, true, 0, false);
+	apply("TimeZone", timezone);
+	apply("DateStyle", datestyle);
+	apply("IntervalStyle", intervalstyle);
 }
 
 int64
@@ -107,15 +122,12 @@ static void
 understand(Loaded *loaded)
 {
 	Aggregate *aggregate = loaded->aggregate;
-	int level = NewGUCNestLevel();
 	Definition *definition;
 
-	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states);
 	aggregate->window = definition->window;
 	aggregate->upsert = rewrite_upsert(definition, stream_name(aggregate->state));
-	AtEOXact_GUC(true, level);
 }
 
 List *
@@ -125,10 +137,12 @@ run_load(Oid stream)
 	Datum argument = ObjectIdGetDatum(stream);
 	List *loaded = NIL;
 	List *aggregates = NIL;
+	int level = NewGUCNestLevel();
 	CatalogScope scope;
 	uint64 rows;
 	ListCell *cell;
 
+	run_apply_neutral_settings();
 	catalog_enter(&scope);
 	rows = catalog_run(&read_aggregates, &argument, NULL);
 	for (uint64 i = 0; i < rows; i++)
@@ -147,6 +161,7 @@ run_load(Oid stream)
 		understand(row);
 		aggregates = lappend(aggregates, row->aggregate);
 	}
+	AtEOXact_GUC(true, level);
 	return aggregates;
 }
 
@@ -170,11 +185,13 @@ run_free(List *aggregates)
 static bool
 is_late(const Aggregate *aggregate, const BatchRow *row)
 {
-	/* a window ends behind its rows: nearly every row is settled here */
-	if (row->event_time + aggregate->lateness >= row->watermark)
+	TimestampTz closed;
+
+	if (TIMESTAMP_IS_NOBEGIN(row->watermark))
 		return false;
-	return window_end_of(&aggregate->window, row->event_time) + aggregate->lateness <=
-		   row->watermark;
+	closed = row->watermark - aggregate->lateness;
+	/* a window ends behind its rows: nearly every row is settled here */
+	return row->event_time < closed && window_end_of(&aggregate->window, row->event_time) <= closed;
 }
 
 /* Counts the late rows; returns their marks for the scan to leave out, or NULL for none. */
@@ -204,19 +221,34 @@ judge_lateness(Aggregate *aggregate, const Batch *batch, bool *late)
 
 /* ---------------------------------------------------------------- a batch */
 
+/*
+ * The statement's constants are read under neutral settings; a plan that was invalidated would read
+ * them anew under the definition's, so it is made anew here.
+ */
+static void
+prepare(Aggregate *aggregate)
+{
+	if (aggregate->plan && !SPI_plan_is_valid(aggregate->plan))
+	{
+		SPI_freeplan(aggregate->plan);
+		aggregate->plan = NULL;
+	}
+	if (aggregate->plan)
+		return;
+	aggregate->plan = SPI_prepare(aggregate->upsert, 0, NULL);
+	if (aggregate->plan == NULL || SPI_keepplan(aggregate->plan) != 0)
+		elog(ERROR, "could not prepare the statement of aggregate \"%s\"", aggregate->name);
+}
+
 static void
 execute(Aggregate *aggregate)
 {
 	int level = NewGUCNestLevel();
 	int result;
 
+	run_apply_neutral_settings();
+	prepare(aggregate);
 	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
-	if (aggregate->plan == NULL)
-	{
-		aggregate->plan = SPI_prepare(aggregate->upsert, 0, NULL);
-		if (aggregate->plan == NULL || SPI_keepplan(aggregate->plan) != 0)
-			elog(ERROR, "could not prepare the statement of aggregate \"%s\"", aggregate->name);
-	}
 	result = SPI_execute_plan(aggregate->plan, NULL, NULL, false, 0);
 	if (result != SPI_OK_INSERT)
 		elog(ERROR, "unexpected result of aggregate \"%s\": %s", aggregate->name,

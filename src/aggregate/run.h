@@ -44,7 +44,11 @@ extern void run_batch(List *aggregates, Oid stream, Batch *batch, bool *late);
 /* Runs a statement over no rows, inside SPI: a running total's first row. */
 extern void run_empty(Oid stream, const char *sql);
 
-/* Sets TimeZone, DateStyle and IntervalStyle until the GUC level ends. */
+/*
+ * Until the GUC level ends: settings under which the text of constants is printed and read without
+ * loss, whoever's session it is; and those of a definition, under which its expressions run.
+ */
+extern void run_apply_neutral_settings(void);
 extern void
 run_apply_settings(const char *timezone, const char *datestyle, const char *intervalstyle);
 

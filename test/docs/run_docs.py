@@ -7,7 +7,7 @@ Each ```sql block of a file runs in order, in one psql session on a fresh databa
 PGHOST, PGPORT and PGUSER name. A ```text block behind it is the output that it must have; runs of
 blanks, runs of dashes and empty lines do not count. A block whose expected output has a line that
 begins with ERROR: may fail; any other must not. `<!-- not run: reason -->` on the line before a
-block leaves it out. --update writes what psql printed into the ```text blocks.
+block leaves it out. --update writes what psql printed into the ```text blocks that differ.
 
 Prints TAP, last `N passed, N failed`; exit status 0 only when all passed.
 """
@@ -135,7 +135,7 @@ def differences(block):
 
 def update(lines, blocks):
     for block in reversed(blocks):
-        if block.expected_at and block.found is not None:
+        if block.found is not None and differences(block):
             printed = [line.rstrip() for line in block.found.rstrip("\n").split("\n")]
             lines[slice(*block.expected_at)] = printed
     return "\n".join(lines) + "\n"
