@@ -3,7 +3,7 @@
 \pset tuples_only on
 SELECT format('%s  %s, lag %s (%s s); read %s = accepted %s + quarantined %s',
               to_char(clock_timestamp(), 'HH24:MI:SS'),
-              s.state || CASE WHEN s.state <> 'running' THEN coalesce(': ' || s.reason, '') ELSE '' END,
+              concat_ws(': ', s.state, CASE WHEN s.state <> 'running' THEN s.reason END),
               coalesce(s.lag, 0), round(coalesce(s.lag_seconds, 0), 1),
               coalesce(sum(p.read), 0), coalesce(sum(p.accepted), 0),
               coalesce(sum(p.quarantined), 0))

@@ -568,6 +568,8 @@ COMMENT ON COLUMN streamagg.events.detail IS 'More about it.';
 
 GRANT SELECT ON streamagg.streams, streamagg.partitions, streamagg.batches, streamagg.aggregates,
   streamagg.quarantine, streamagg.events TO streamagg_reader;
+-- Hints of create_aggregate() name it.
+GRANT SELECT ON streamagg.merge_rules TO PUBLIC;
 GRANT streamagg_reader TO streamagg_operator;
 GRANT streamagg_operator TO streamagg_admin;
 -- The views call these; functions in a view are checked against its reader.

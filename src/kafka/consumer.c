@@ -281,6 +281,8 @@ kafka_consumer_take(KafkaConsumer *consumer)
 	int kept = consumer->count;
 
 	kafka_client_serve(consumer->client);
+	if (wanted <= 0)
+		return kept;
 	taken = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages + consumer->count,
 										 wanted);
 	for (int i = 0; i < taken; i++)

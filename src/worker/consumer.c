@@ -216,7 +216,7 @@ run_one_batch(double read_ms)
 	worker.standing.rows += ingest->total.read;
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
 	commit();
-	kafka_consumer_release(worker.reader->consumer);
+	reader_release(worker.reader);
 }
 
 /* Partitions and offsets; new ones get their rows before the first record is read. */
@@ -270,20 +270,25 @@ sleep_until_something(long milliseconds)
 static bool
 collect(double *first)
 {
-	bool something = false;
+	bool committable = false;
 	double end = 0;
 
 	while (!shall_stop())
 	{
-		something = reader_note_messages(worker.reader) || something;
-		if (something && end == 0)
+		int found = reader_take(worker.reader);
+
+		committable = committable || (found & READER_COMMITTABLE);
+		if (committable && end == 0)
 		{
 			*first = reader_clock();
 			end = *first + worker.stream->batch_interval / 1000.0;
 		}
-		if (kafka_consumer_is_full(worker.reader->consumer) || (something && reader_clock() >= end))
+		if (committable &&
+			(kafka_consumer_is_full(worker.reader->consumer) || reader_clock() >= end))
 			return true;
-		if (!something)
+		if (found & READER_TOOK)
+			continue;
+		if (!committable)
 			return false;
 		sleep_until_something((long) (end - reader_clock()) + 1);
 	}
@@ -319,7 +324,7 @@ consume(void)
 		}
 		else
 		{
-			kafka_consumer_release(worker.reader->consumer);
+			reader_release(worker.reader);
 			sleep_until_something(reader_next_look(worker.reader, worker.stream));
 		}
 		standing_report_rate(&worker.standing, worker.slot);

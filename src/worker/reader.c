@@ -110,33 +110,45 @@ reader_has_grown(Reader *reader)
 
 /* ---------------------------------------------------------------- messages */
 
-bool
-reader_note_messages(Reader *reader)
+/* True when the message is something to commit. */
+static bool
+note_message(Reader *reader, const KafkaMessage *message)
 {
-	int taken = kafka_consumer_take(reader->consumer);
-	bool something = false;
+	ReaderPartition *partition = &reader->partitions[message->partition];
 
-	for (int i = 0; i < taken; i++)
+	if (message->kind == KAFKA_RECORD)
+	{
+		partition->at_end = false;
+		return true;
+	}
+	if (!partition->at_end)
+		partition->at_end_since = reader_clock();
+	partition->at_end = true;
+	return message->offset > partition->next_offset;
+}
+
+int
+reader_take(Reader *reader)
+{
+	int count = kafka_consumer_take(reader->consumer);
+	int found = count > reader->noted ? READER_TOOK : READER_NOTHING;
+
+	for (; reader->noted < count; reader->noted++)
 	{
 		KafkaMessage message;
-		ReaderPartition *partition;
 
-		kafka_consumer_message(reader->consumer, i, &message);
-		if (message.partition >= reader->count)
-			continue;
-		partition = &reader->partitions[message.partition];
-		if (message.kind == KAFKA_RECORD)
-		{
-			partition->at_end = false;
-			something = true;
-			continue;
-		}
-		if (!partition->at_end)
-			partition->at_end_since = reader_clock();
-		partition->at_end = true;
-		something = something || message.offset > partition->next_offset;
+		kafka_consumer_message(reader->consumer, reader->noted, &message);
+		if (message.partition < reader->count && note_message(reader, &message))
+			found |= READER_COMMITTABLE;
 	}
-	return something;
+	return found;
+}
+
+void
+reader_release(Reader *reader)
+{
+	kafka_consumer_release(reader->consumer);
+	reader->noted = 0;
 }
 
 /* ---------------------------------------------------------------- idleness */

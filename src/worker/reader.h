@@ -26,6 +26,7 @@ typedef struct Reader
 	int64 batch;				 /* as committed */
 	double all_idle_since;		 /* monotonic milliseconds; 0: not all are */
 	double looked_for_partitions;
+	int noted; /* messages taken and looked at since the last batch */
 } Reader;
 
 /* Monotonic milliseconds. */
@@ -42,8 +43,17 @@ extern void reader_assign(Reader *reader, const Stream *stream, Ingest *ingest);
 /* Whether the topic has partitions that are not assigned; asks at most every few seconds. */
 extern bool reader_has_grown(Reader *reader);
 
-/* Notes the messages that were taken; true when there is something to commit. */
-extern bool reader_note_messages(Reader *reader);
+typedef enum ReaderFound
+{
+	READER_NOTHING = 0,
+	READER_TOOK = 1,	   /* messages; there may be more at once */
+	READER_COMMITTABLE = 2 /* something to commit is among them */
+} ReaderFound;
+
+/* Takes messages, without waiting, and notes which partitions they end; a set of the bits above. */
+extern int reader_take(Reader *reader);
+/* After a batch, or instead of one: what was taken is given back. */
+extern void reader_release(Reader *reader);
 
 /* Partitions that have become idle, confirmed by the brokers; marks them in a batch's progress. */
 extern bool reader_finds_idle(Reader *reader, const Stream *stream);

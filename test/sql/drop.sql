@@ -57,7 +57,9 @@ SELECT click('a', 4, '2024-01-01T00:00:50Z');
 -- renames are followed: of the stream, its columns, the tables that are joined
 ALTER FOREIGN TABLE clicks RENAME COLUMN amount TO worth;
 ALTER FOREIGN TABLE clicks RENAME COLUMN page TO url;
-ALTER FOREIGN TABLE clicks ALTER COLUMN url OPTIONS (ADD path 'page');
+ALTER TABLE clicks RENAME COLUMN ts TO at;
+SELECT attname, attfdwoptions FROM pg_attribute WHERE attrelid = 'clicks'::regclass AND attnum > 0 AND NOT attisdropped;
+SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'clicks'::regclass;
 ALTER TABLE pages RENAME TO sites;
 ALTER TABLE sites RENAME COLUMN title TO name;
 INSERT INTO sites VALUES ('a', 'A');
@@ -69,6 +71,7 @@ DROP VIEW three, titles;
 SELECT * FROM ours ORDER BY 1;
 ALTER FOREIGN TABLE clicks RENAME COLUMN url TO page;
 ALTER FOREIGN TABLE clicks RENAME COLUMN worth TO amount;
+ALTER FOREIGN TABLE clicks RENAME COLUMN at TO ts;
 
 -- DROP of the stream needs CASCADE and leaves states and views as they are then
 SELECT minutes('four');
@@ -100,7 +103,7 @@ SELECT page, amount FROM five;
 SELECT rows_in FROM streamagg.aggregates;
 -- the events tell it
 SELECT event, detail FROM streamagg.events
-WHERE event IN ('drop_aggregate', 'drop_stream') AND detail ~ '^dropping' ORDER BY at;
+WHERE event IN ('drop_aggregate', 'drop_stream') AND detail ~ '^dropping' ORDER BY event, detail;
 
 SET client_min_messages = warning;
 DROP SCHEMA dropping CASCADE;

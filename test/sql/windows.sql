@@ -22,8 +22,8 @@ SELECT t, w.*, w.window_end - w.window_start AS size FROM unnest(ARRAY['2024-03-
 SET TimeZone = 'UTC';
 -- the same as date_bin, where both are defined
 SELECT count(*) AS differ FROM generate_series('1999-12-01', '2000-02-01', interval '7 hours 11 minutes 3 seconds') t,
-  unnest(ARRAY['1 s', '7 min', '1 h', '25 h', '7 days 1 us']::interval[]) s, unnest(ARRAY['2000-01-03', '2000-01-15 03:04:05']::timestamptz[]) o
-WHERE (streamagg.tumble(t, s, o)).window_start <> date_bin(s, t, o) OR (streamagg.tumble(t, s, o)).window_end <> date_bin(s, t, o) + s;
+  unnest(ARRAY['1 s', '7 min', '1 h', '25 h', '7 days 1 us']::interval[]) s, unnest(ARRAY['2000-01-03', '2000-01-15 03:04:05']::timestamptz[]) o,
+  streamagg.tumble(t, s, o) w WHERE w.window_start <> date_bin(s, t, o) OR w.window_end <> date_bin(s, t, o) + s;
 -- microseconds and large sizes
 SELECT w.* FROM streamagg.tumble('2024-01-01 00:00:00.000007', '3 microseconds', '2024-01-01') w;
 SELECT w.* FROM streamagg.tumble('2024-01-01', '365000 days') w;
