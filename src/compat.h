@@ -35,4 +35,11 @@
 #define COMPAT_NO_RESTRICTINFO NIL,
 #endif
 
+/* A wait event set belongs to a resource owner from 17 on; NULL: the process. */
+#if PG_VERSION_NUM < 170000
+#define compat_create_wait_event_set(context, count) CreateWaitEventSet(context, count)
+#else
+#define compat_create_wait_event_set(context, count) CreateWaitEventSet(NULL, count)
+#endif
+
 #endif

@@ -28,6 +28,7 @@
 
 #include "aggregate/run.h"
 #include "catalog.h"
+#include "compat.h"
 #include "consumer.h"
 #include "failure.h"
 #include "reader.h"
@@ -44,6 +45,7 @@ typedef struct Worker
 	MemoryContext definitions; /* of the aggregates */
 	List *aggregates;
 	Reader *reader;
+	WaitEventSet *events;
 	double commit_ms; /* of the last batch */
 	Standing standing;
 } Worker;
@@ -253,14 +255,22 @@ shall_stop(void)
 static void
 sleep_until_something(long milliseconds)
 {
-	int events = WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
-	int found = WaitLatchOrSocket(MyLatch, events, kafka_consumer_socket(worker.reader->consumer),
-								  milliseconds, PG_WAIT_EXTENSION);
+	WaitEvent event;
 
-	if (found & WL_LATCH_SET)
-		ResetLatch(MyLatch);
-	if (found & WL_SOCKET_READABLE)
-		kafka_consumer_drain_socket(worker.reader->consumer);
+	(void) WaitEventSetWait(worker.events, milliseconds, &event, 1, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	kafka_consumer_drain_socket(worker.reader->consumer);
+}
+
+/* Made once: the latch, the library's socket, and the end of the postmaster. */
+static void
+watch_events(void)
+{
+	worker.events = compat_create_wait_event_set(TopMemoryContext, 3);
+	AddWaitEventToSet(worker.events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(worker.events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(worker.events, WL_SOCKET_READABLE,
+					  kafka_consumer_socket(worker.reader->consumer), NULL, NULL);
 }
 
 /*
@@ -430,6 +440,7 @@ open_stream(void)
 	/* the connection's properties are catalogue rows, so this needs the transaction, too */
 	worker.reader = reader_open(worker.stream, MAX_BATCH);
 	commit();
+	watch_events();
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared_set_state(worker.slot, SLOT_RUNNING, NULL, NULL);
 	LWLockRelease(shared->lock);

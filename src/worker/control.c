@@ -296,10 +296,9 @@ wait_for_exit(pid_t pid)
 
 /* Waits until the stream has no worker; false when the time is over first. */
 static bool
-wait_for_end(Oid stream, int64 timeout_ms)
+wait_for_end(Oid stream, pid_t pid, int64 timeout_ms)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
-	pid_t pid = worker_pid(stream);
 
 	ConditionVariablePrepareToSleep(&shared->ended);
 	while (worker_pid(stream) != 0)
@@ -340,15 +339,15 @@ ask_to_end(Oid stream, StopMode mode)
 static bool
 end_worker(Oid stream, StopMode mode, int64 timeout_ms)
 {
-	pid_t pid;
+	pid_t pid = worker_pid(stream);
 
 	ask_to_end(stream, mode);
-	if (wait_for_end(stream, timeout_ms))
+	if (wait_for_end(stream, pid, timeout_ms))
 		return true;
 	pid = worker_pid(stream);
 	if (pid != 0)
 		kill(pid, SIGTERM);
-	(void) wait_for_end(stream, 5000);
+	(void) wait_for_end(stream, pid, 5000);
 	return false;
 }
 

@@ -1,0 +1,64 @@
+-- The functions of the schema are these, with these properties: what is called by the planner is
+-- immutable, nothing runs with its owner's rights, internal ones are nobody's.
+\set QUIET 1
+\pset format unaligned
+\pset tuples_only true
+\pset pager off
+BEGIN;
+SELECT plan(8);
+
+CREATE TEMP TABLE expected (signature text, result text, lang text, volatility text, is_strict boolean, public boolean);
+INSERT INTO expected VALUES
+('check_installation()', 'void', 'c', 'volatile', true, false),
+('closed_until(state_table regclass)', 'timestamp with time zone', 'c', 'stable', true, true),
+('count_groups(state_table regclass)', 'bigint', 'c', 'stable', true, false),
+('create_aggregate(name text, query text, late text, allowed_lateness interval, emit text, retention interval, backfill text)', 'regclass', 'c', 'volatile', false, true),
+('drop_aggregate(aggregate regclass)', 'void', 'c', 'volatile', true, true),
+('kafka_handler()', 'fdw_handler', 'c', 'volatile', true, true),
+('kafka_validator(text[], oid)', 'void', 'c', 'volatile', true, true),
+('on_ddl_end()', 'event_trigger', 'c', 'volatile', false, true),
+('on_sql_drop()', 'event_trigger', 'c', 'volatile', false, true),
+('partition_watermark(stream oid, max_event_time timestamp with time zone)', 'timestamp with time zone', 'c', 'stable', true, false),
+('push(stream regclass, messages text[], partition integer, keys text[], timestamps timestamp with time zone[], OUT read bigint, OUT accepted bigint, OUT quarantined bigint, OUT dropped bigint, OUT duplicate bigint, OUT tombstones bigint, OUT late bigint)', 'record', 'c', 'volatile', false, true),
+('restart(stream regclass)', 'boolean', 'c', 'volatile', true, true),
+('start(stream regclass)', 'boolean', 'c', 'volatile', true, true),
+('start_all()', 'integer', 'c', 'volatile', true, true),
+('stop(stream regclass, mode text, timeout interval)', 'boolean', 'c', 'volatile', true, true),
+('stop_all()', 'integer', 'c', 'volatile', true, true),
+('test_connection(server name, OUT step text, OUT ok boolean, OUT detail text, OUT elapsed interval)', 'SETOF record', 'c', 'volatile', true, true),
+('topic(stream oid)', 'text', 'c', 'stable', true, false),
+('tumble(ts timestamp with time zone, size interval, origin timestamp with time zone)', 'TABLE(window_start timestamp with time zone, window_end timestamp with time zone)', 'sql', 'immutable', false, true),
+('version(OUT component text, OUT version text)', 'SETOF record', 'c', 'volatile', true, true),
+('wait_for(stream regclass, timeout interval, offsets jsonb)', 'boolean', 'c', 'volatile', false, true),
+('window_end(window_start timestamp with time zone, size interval)', 'timestamp with time zone', 'c', 'immutable', true, true),
+('window_end(window_start timestamp with time zone, unit text, zone text)', 'timestamp with time zone', 'c', 'immutable', true, true),
+('window_start(ts timestamp with time zone, size interval, origin timestamp with time zone)', 'timestamp with time zone', 'c', 'immutable', true, true),
+('workers(OUT stream oid, OUT pid integer, OUT state text, OUT since timestamp with time zone, OUT reason text, OUT code text, OUT next_retry timestamp with time zone, OUT restarts integer, OUT rows_per_second double precision, OUT busy double precision)', 'SETOF record', 'c', 'volatile', true, false);
+CREATE TEMP VIEW found AS
+SELECT p.*, format('%s(%s)', proname, pg_get_function_identity_arguments(p.oid)) AS signature, l.lanname::text AS lang,
+  CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END AS volatility,
+  has_function_privilege('public', p.oid, 'EXECUTE') AS public
+FROM pg_proc p JOIN pg_language l ON l.oid = prolang WHERE pronamespace = 'streamagg'::regnamespace;
+
+SELECT set_eq(
+  'SELECT signature, pg_get_function_result(oid), lang, volatility, proisstrict, public FROM found',
+  'SELECT * FROM expected',
+  'the functions with their results, languages, volatilities and who may call them');
+SELECT is_empty('SELECT signature FROM found WHERE prosecdef', 'no function is SECURITY DEFINER');
+SELECT is_empty('SELECT signature FROM found WHERE proconfig IS NOT NULL', 'no function has settings: they would not be inlined');
+SELECT is_empty($$SELECT signature FROM found WHERE volatility = 'immutable' AND proparallel <> 's'$$,
+  'what is immutable is parallel safe');
+SELECT is(pg_get_function_arguments('streamagg.create_aggregate'::regproc),
+  'name text, query text, late text DEFAULT ''merge''::text, allowed_lateness interval DEFAULT ''00:00:00''::interval, emit text DEFAULT ''live''::text, retention interval DEFAULT NULL::interval, backfill text DEFAULT ''none''::text',
+  'defaults of create_aggregate');
+SELECT alike(pg_get_function_arguments('streamagg.push'::regproc),
+  'stream regclass, messages text[], partition integer DEFAULT 0, keys text[] DEFAULT NULL::text[], timestamps timestamp with time zone[] DEFAULT NULL::timestamp with time zone[],%',
+  'defaults of push');
+SELECT is(pg_get_function_arguments('streamagg.stop'::regproc) || '; ' || pg_get_function_arguments('streamagg.wait_for'::regproc),
+  'stream regclass, mode text DEFAULT ''commit''::text, timeout interval DEFAULT ''00:00:30''::interval; stream regclass, timeout interval DEFAULT ''00:00:30''::interval, offsets jsonb DEFAULT NULL::jsonb',
+  'defaults of stop and wait_for');
+SET LOCAL TimeZone = 'UTC';
+SELECT is(streamagg.tumble('2024-01-01 12:00+00', '7 days'), streamagg.tumble('2024-01-01 12:00+00', '7 days', '2000-01-03 00:00+00'),
+  'the origin of windows is Monday 2000-01-03');
+SELECT * FROM finish();
+ROLLBACK;
