@@ -88,6 +88,40 @@ nap(long milliseconds)
 	}
 }
 
+/* ---------------------------------------------------------------- databases */
+
+static List *
+connectable_databases(void)
+{
+	List *found = NIL;
+	MemoryContext context = CurrentMemoryContext;
+	Relation rel;
+	TableScanDesc scan;
+	HeapTuple tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+		MemoryContext old;
+
+		/* -2: DROP DATABASE was interrupted */
+		if (!database->datallowconn || database->datistemplate || database->datconnlimit == -2)
+			continue;
+		old = MemoryContextSwitchTo(context);
+		found = lappend_oid(found, database->oid);
+		MemoryContextSwitchTo(old);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return found;
+}
+
 /* ---------------------------------------------------------------- keepers */
 
 static BackgroundWorkerHandle *
@@ -161,6 +195,18 @@ wait_for_keeper(Oid database, BackgroundWorkerHandle *handle)
 }
 
 static void
+forget_database(Oid database)
+{
+	DatabaseSlot *slot;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = shared_find_database(database);
+	if (slot && slot->pid == 0)
+		slot->database = InvalidOid;
+	LWLockRelease(shared->lock);
+}
+
+static void
 start_due_keepers(void)
 {
 	for (;;)
@@ -169,41 +215,14 @@ start_due_keepers(void)
 
 		if (!OidIsValid(database))
 			return;
+		/* dropped meanwhile, perhaps */
+		if (!list_member_oid(connectable_databases(), database))
+		{
+			forget_database(database);
+			continue;
+		}
 		wait_for_keeper(database, start_keeper(database));
 	}
-}
-
-/* ---------------------------------------------------------------- the first visit */
-
-static List *
-connectable_databases(void)
-{
-	List *found = NIL;
-	MemoryContext context = CurrentMemoryContext;
-	Relation rel;
-	TableScanDesc scan;
-	HeapTuple tuple;
-
-	StartTransactionCommand();
-	(void) GetTransactionSnapshot();
-	rel = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(rel, 0, NULL);
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-	{
-		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
-		MemoryContext old;
-
-		if (!database->datallowconn || database->datistemplate)
-			continue;
-		old = MemoryContextSwitchTo(context);
-		found = lappend_oid(found, database->oid);
-		MemoryContextSwitchTo(old);
-	}
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-	return found;
 }
 
 static void

@@ -32,7 +32,7 @@ static Oid blocked = InvalidOid; /* by this transaction */
 /* ---------------------------------------------------------------- blocking a database */
 
 static void
-unblock(Oid database)
+unblock(Oid database, bool is_dropped)
 {
 	DatabaseSlot *slot;
 
@@ -40,6 +40,8 @@ unblock(Oid database)
 	slot = shared_find_database(database);
 	if (slot)
 		slot->blocked = false;
+	if (slot && is_dropped)
+		slot->database = InvalidOid;
 	LWLockRelease(shared->lock);
 }
 
@@ -49,7 +51,7 @@ at_end(XactEvent event, void *argument)
 {
 	if (!OidIsValid(blocked) || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
 		return;
-	unblock(blocked);
+	unblock(blocked, event == XACT_EVENT_COMMIT && blocked != MyDatabaseId);
 	if (event == XACT_EVENT_ABORT || blocked == MyDatabaseId)
 		shared_wake_keeper(blocked);
 	blocked = InvalidOid;
