@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PSQL = ["psql", "-X", "-q", "-P", "pager=off"]
 SKIP = re.compile(r"<!-- not run: (.+) -->$")
 MARK = "--- end of block"
+ENVIRONMENT = {**os.environ, "PGCLIENTENCODING": "UTF8", "PGDATESTYLE": "ISO, MDY"}
 
 
 class Block:
@@ -86,7 +87,10 @@ def psql_script(blocks):
 
 def one_value(sql):
     command = PSQL + ["-At", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", sql]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, encoding="utf-8", env=ENVIRONMENT
+    )
+    return done.stdout.strip()
 
 
 def roles():
@@ -104,7 +108,8 @@ def run_blocks(blocks, name):
             input=psql_script(blocks),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            env=ENVIRONMENT,
         )
     finally:
         one_value(f"DROP DATABASE {database}")
@@ -182,6 +187,7 @@ def run_file(path, report, write):
 
 
 def main(arguments):
+    sys.stdout.reconfigure(encoding="utf-8")
     write = "--update" in arguments
     named = [Path(name).resolve() for name in arguments if name != "--update"]
     report = Report()
