@@ -412,6 +412,12 @@ REVOKE ALL ON FUNCTION streamagg.partition_watermark(oid, timestamptz) FROM PUBL
 COMMENT ON FUNCTION streamagg.partition_watermark(oid, timestamptz) IS
   'The event time less the stream''s watermark_delay as it is in force.';
 
+CREATE FUNCTION streamagg.identity() RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_identity';
+REVOKE ALL ON FUNCTION streamagg.identity() FROM PUBLIC;
+COMMENT ON FUNCTION streamagg.identity() IS
+  'System identifier and oid of this database: a restored or copied database has another.';
+
 CREATE FUNCTION streamagg.topic(stream oid) RETURNS text
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_topic';
 REVOKE ALL ON FUNCTION streamagg.topic(oid) FROM PUBLIC;
@@ -448,13 +454,12 @@ COMMENT ON COLUMN streamagg.partitions.worker_pid IS 'Process that reads it now.
 CREATE VIEW streamagg.streams AS
 SELECT t.ftrelid::regclass AS stream,
        CASE WHEN c.halted THEN 'halted'
-            WHEN c.wanted AND pg_catalog.pg_is_in_recovery() THEN 'stopped'
             WHEN w.state IS NOT NULL THEN w.state
+            WHEN h.reason IS NOT NULL THEN 'stopped'
             WHEN c.wanted THEN 'starting'
             ELSE 'stopped' END AS state,
        coalesce(CASE WHEN NOT c.halted THEN w.since END, c.since) AS state_since,
-       CASE WHEN c.wanted AND pg_catalog.pg_is_in_recovery() THEN 'standby'
-            WHEN c.halted THEN c.reason ELSE w.reason END AS reason,
+       CASE WHEN c.halted THEN c.reason ELSE coalesce(w.reason, h.reason) END AS reason,
        CASE WHEN c.halted THEN c.code ELSE w.code END AS sqlstate,
        w.next_retry,
        (w.pid IS NOT NULL)::int AS workers,
@@ -472,6 +477,13 @@ JOIN pg_catalog.pg_foreign_data_wrapper d ON d.oid = v.srvfdw AND d.fdwname = 's
 LEFT JOIN streamagg.stream_catalog c ON c.stream = t.ftrelid
 LEFT JOIN streamagg.stream_progress s ON s.stream = t.ftrelid
 LEFT JOIN streamagg.workers() w ON w.stream = t.ftrelid
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN NOT coalesce(c.wanted, false) THEN NULL
+    WHEN pg_catalog.pg_is_in_recovery() THEN 'standby'
+    WHEN c.identity IS DISTINCT FROM streamagg.identity()
+    THEN 'the database was restored or copied: run streamagg.start()'
+    WHEN NOT pg_catalog.current_setting('streamagg.enabled')::boolean
+    THEN 'streamagg.enabled is off' END) h (reason)
 LEFT JOIN (SELECT stream, sum(greatest(high_offset - next_offset, 0))::bigint AS lag
            FROM streamagg.partition_progress GROUP BY stream) p ON p.stream = t.ftrelid;
 COMMENT ON VIEW streamagg.streams IS 'The streams of this database and what they are doing.';
@@ -487,7 +499,7 @@ COMMENT ON COLUMN streamagg.streams.lag IS 'Offsets still to read over all parti
 COMMENT ON COLUMN streamagg.streams.lag_seconds IS 'With lag: seconds since the last commit; without: 0.';
 COMMENT ON COLUMN streamagg.streams.watermark IS 'The closing watermark: windows that end before it are closed.';
 COMMENT ON COLUMN streamagg.streams.last_commit IS 'When the last batch was committed.';
-COMMENT ON COLUMN streamagg.streams.restarts IS 'Times the worker was started again since the server started.';
+COMMENT ON COLUMN streamagg.streams.restarts IS 'Times the worker was started again since start().';
 COMMENT ON COLUMN streamagg.streams.busy IS 'Share of the last seconds that the worker spent working, 0 to 1.';
 
 CREATE VIEW streamagg.batches AS
@@ -573,5 +585,5 @@ GRANT SELECT ON streamagg.merge_rules TO PUBLIC;
 GRANT streamagg_reader TO streamagg_operator;
 GRANT streamagg_operator TO streamagg_admin;
 -- The views call these; functions in a view are checked against its reader.
-GRANT EXECUTE ON FUNCTION streamagg.workers(), streamagg.topic(oid),
+GRANT EXECUTE ON FUNCTION streamagg.workers(), streamagg.identity(), streamagg.topic(oid),
   streamagg.partition_watermark(oid, timestamptz), streamagg.count_groups(regclass) TO streamagg_reader;

@@ -25,7 +25,7 @@ event_log(Oid stream, const char *event, const char *detail)
 	Datum values[4] = {ObjectIdGetDatum(stream), CStringGetTextDatum(actor),
 					   CStringGetTextDatum(event),
 					   detail ? CStringGetTextDatum(detail) : (Datum) 0};
-	char nulls[5] = {' ', ' ', ' ', detail ? ' ' : 'n', '\0'};
+	char nulls[5] = {OidIsValid(stream) ? ' ' : 'n', ' ', ' ', detail ? ' ' : 'n', '\0'};
 
 	catalog_execute(&insert_event, values, nulls);
 }

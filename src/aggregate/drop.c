@@ -35,8 +35,11 @@ static CatalogStatement find_aggregate = {
 	NULL};
 
 static CatalogStatement forget_aggregate = {
-	"WITH d AS (DELETE FROM streamagg.aggregate_catalog WHERE aggregate = $1 RETURNING state_table)"
-	" DELETE FROM streamagg.aggregate_progress WHERE state_table IN (SELECT state_table FROM d)",
+	"WITH d AS (DELETE FROM streamagg.aggregate_catalog WHERE aggregate = $1"
+	" RETURNING state_table, definition),"
+	" p AS (DELETE FROM streamagg.aggregate_progress"
+	" WHERE state_table IN (SELECT state_table FROM d))"
+	" SELECT state_table, definition FROM d",
 	1,
 	{REGCLASSOID},
 	NULL};
@@ -101,12 +104,36 @@ streamagg_drop_aggregate(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Where the ties to the view were lost by a dump, its parts are still there. */
+static void
+drop_part(Datum part, bool isnull)
+{
+	ObjectAddress object;
+
+	if (isnull || get_rel_name(DatumGetObjectId(part)) == NULL)
+		return;
+	ObjectAddressSet(object, RelationRelationId, DatumGetObjectId(part));
+	performDeletion(&object, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+}
+
 void
 define_forget_aggregate(Oid view)
 {
 	Datum value = ObjectIdGetDatum(view);
+	CatalogScope scope;
+	bool isnull;
 
-	catalog_execute(&forget_aggregate, &value, NULL);
+	catalog_enter(&scope);
+	if (catalog_run(&forget_aggregate, &value, NULL) > 0)
+	{
+		Datum state = catalog_value(0, 1, &isnull);
+		Datum definition;
+
+		drop_part(state, isnull);
+		definition = catalog_value(0, 2, &isnull);
+		drop_part(definition, isnull);
+	}
+	catalog_leave(&scope);
 }
 
 void

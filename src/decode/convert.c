@@ -7,10 +7,14 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "lib/stringinfo.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -81,6 +85,39 @@ call_safely(void (*function)(InputCall *), InputCall *call)
 	return code;
 }
 
+/* Words that read the clock: the same record gives the same value always. */
+static bool
+reads_clock(Oid type, const char *text)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+
+	if (type != TIMESTAMPOID && type != TIMEOID && type != TIMETZOID)
+		return false;
+	while (*text)
+	{
+		size_t length = 0;
+
+		while (isalpha((unsigned char) text[length]))
+			length++;
+		for (size_t i = 0; i < lengthof(words); i++)
+			if (length == strlen(words[i]) && pg_strncasecmp(text, words[i], length) == 0)
+				return true;
+		text += Max(length, 1);
+	}
+	return false;
+}
+
+/* A string as JSON text: what a column of type json holds. */
+static char *
+quoted_json(const JsonValue *value)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	escape_json(&text, pnstrdup(value->text, value->length));
+	return text.data;
+}
+
 static int
 convert_general(const Conversion *conversion, const JsonValue *value, Datum *result)
 {
@@ -91,8 +128,12 @@ convert_general(const Conversion *conversion, const JsonValue *value, Datum *res
 		return BAD_TEXT;
 	if (value->kind == JSON_NUMBER)
 		fault = ways_number_text(value, &call.text);
+	else if (value->kind == JSON_STRING && conversion->type == JSONOID)
+		call.text = quoted_json(value);
 	else
 		call.text = pnstrdup(value->text, value->length);
+	if (fault == 0 && reads_clock(getBaseType(conversion->type), call.text))
+		return ERRCODE_INVALID_DATETIME_FORMAT;
 	if (fault == 0)
 		fault = call_safely(call_input, &call);
 	*result = call.result;

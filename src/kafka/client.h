@@ -15,8 +15,9 @@ typedef struct KafkaTrouble
 	char text[256];
 } KafkaTrouble;
 
-/* Properties of server and user mapping; freed by rd_kafka_new or rd_kafka_conf_destroy. */
-extern rd_kafka_conf_t *kafka_conf_create(Oid server, Oid user, KafkaTrouble *trouble);
+/* Properties of server and user mapping, with memory_kb for records read ahead; freed by rd_kafka_new or rd_kafka_conf_destroy. */
+extern rd_kafka_conf_t *
+kafka_conf_create(Oid server, Oid user, int memory_kb, KafkaTrouble *trouble);
 /* For properties that only newer libraries have. */
 extern void kafka_conf_try(rd_kafka_conf_t *conf, const char *property, const char *value);
 extern void kafka_conf_set(rd_kafka_conf_t *conf, const char *property, const char *value);

@@ -171,7 +171,7 @@ mapping_options(Oid server, Oid user)
 }
 
 rd_kafka_conf_t *
-kafka_conf_create(Oid server, Oid user, KafkaTrouble *trouble)
+kafka_conf_create(Oid server, Oid user, int memory_kb, KafkaTrouble *trouble)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
@@ -180,6 +180,9 @@ kafka_conf_create(Oid server, Oid user, KafkaTrouble *trouble)
 	kafka_conf_set(conf, "isolation.level", "read_committed");
 	kafka_conf_set(conf, "allow.auto.create.topics", "false");
 	kafka_conf_set(conf, "log.queue", "true");
+	/* librdkafka 2.0 sleeps a second when the queue is full: about a second of traffic fits in */
+	kafka_conf_set(conf, "queued.min.messages", "1000000");
+	kafka_conf_set(conf, "queued.max.messages.kbytes", psprintf("%d", memory_kb));
 	apply_options(conf, KAFKA_SERVER, GetForeignServer(server)->options);
 	apply_options(conf, KAFKA_MAPPING, mapping_options(server, user));
 	rd_kafka_conf_set_opaque(conf, trouble);

@@ -38,19 +38,11 @@ struct KafkaConsumer
 
 /* ---------------------------------------------------------------- life */
 
-static void
-set_number(rd_kafka_conf_t *conf, const char *property, int64 value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), INT64_FORMAT, value);
-	kafka_conf_set(conf, property, text);
-}
-
 static rd_kafka_conf_t *
 consumer_conf(const KafkaConsumerConfig *config, KafkaTrouble *trouble)
 {
-	rd_kafka_conf_t *conf = kafka_conf_create(config->server, config->user, trouble);
+	rd_kafka_conf_t *conf =
+		kafka_conf_create(config->server, config->user, config->memory_kb, trouble);
 
 	kafka_conf_set(conf, "group.id", "streamagg");
 	kafka_conf_set(conf, "enable.auto.commit", "false");
@@ -61,9 +53,6 @@ consumer_conf(const KafkaConsumerConfig *config, KafkaTrouble *trouble)
 	/* no group is joined: nobody waits for our polls */
 	kafka_conf_set(conf, "max.poll.interval.ms", "86400000");
 	kafka_conf_try(conf, "fetch.queue.backoff.ms", "20"); /* from 2.2 on */
-	/* librdkafka 2.0 sleeps a second when the queue is full: about a second of traffic fits in */
-	set_number(conf, "queued.min.messages", 1000000);
-	set_number(conf, "queued.max.messages.kbytes", config->memory_kb);
 	return conf;
 }
 
@@ -192,31 +181,47 @@ kafka_consumer_peek_partitions(KafkaConsumer *consumer)
 	return count;
 }
 
+/*
+ * rd_kafka_query_watermark_offsets has no bound while a broker is down (2.0.2 waits for its reply for
+ * ever); a look-up by time has, and the times -2 and -1 mean first and last.
+ */
 static rd_kafka_resp_err_t
-ask_range(KafkaConsumer *consumer, int32 partition, KafkaRange *range)
+ask_offset(KafkaConsumer *consumer, int32 partition, KafkaEdge edge, int64 *offset)
 {
-	return rd_kafka_query_watermark_offsets(consumer->client, rd_kafka_topic_name(consumer->topic),
-											partition, &range->low, &range->high, KAFKA_SLICE_MS);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_t *asked =
+		rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(consumer->topic), partition);
+	rd_kafka_resp_err_t error;
+
+	asked->offset = edge == KAFKA_FIRST ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+	error = rd_kafka_offsets_for_times(consumer->client, list, KAFKA_SLICE_MS);
+	if (error == 0)
+		error = asked->err;
+	*offset = asked->offset;
+	if (error == 0 && *offset < 0)
+		error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_topic_partition_list_destroy(list);
+	return error;
 }
 
 bool
-kafka_consumer_peek_range(KafkaConsumer *consumer, int32 partition, KafkaRange *range)
+kafka_consumer_peek_end(KafkaConsumer *consumer, int32 partition, int64 *end)
 {
-	return ask_range(consumer, partition, range) == 0;
+	return ask_offset(consumer, partition, KAFKA_LAST, end) == 0;
 }
 
-KafkaRange
-kafka_consumer_range(KafkaConsumer *consumer, int32 partition)
+int64
+kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, KafkaEdge edge)
 {
 	TimestampTz start = GetCurrentTimestamp();
 
 	for (;;)
 	{
-		KafkaRange range;
-		rd_kafka_resp_err_t error = ask_range(consumer, partition, &range);
+		int64 offset;
+		rd_kafka_resp_err_t error = ask_offset(consumer, partition, edge, &offset);
 
 		if (error == 0)
-			return range;
+			return offset;
 		wait_or_raise(consumer, error, start);
 	}
 }

@@ -34,11 +34,11 @@ typedef struct KafkaMessage
 	int64 timestamp; /* ms since 1970; -1: none */
 } KafkaMessage;
 
-typedef struct KafkaRange
+typedef enum KafkaEdge
 {
-	int64 low;
-	int64 high;
-} KafkaRange;
+	KAFKA_FIRST, /* the first offset that can be read */
+	KAFKA_LAST	 /* the end: for read_committed, of what is committed */
+} KafkaEdge;
 
 /*
  * Errors of all: 08006 no broker answers, 28000, 42501, 42704 no such topic, 22000 offset out of
@@ -51,10 +51,10 @@ extern void kafka_consumer_destroy(KafkaConsumer *consumer);
 extern int kafka_consumer_partitions(KafkaConsumer *consumer);
 /* The same without waiting longer than a slice; -1 when unknown. */
 extern int kafka_consumer_peek_partitions(KafkaConsumer *consumer);
-/* First offset and end of a partition, from the brokers. */
-extern KafkaRange kafka_consumer_range(KafkaConsumer *consumer, int32 partition);
-/* The same within a slice; false when no broker says so. */
-extern bool kafka_consumer_peek_range(KafkaConsumer *consumer, int32 partition, KafkaRange *range);
+/* First offset or end of a partition, from the brokers. */
+extern int64 kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, KafkaEdge edge);
+/* The end within a slice; false when no broker says so. */
+extern bool kafka_consumer_peek_end(KafkaConsumer *consumer, int32 partition, int64 *end);
 /* The end that the last fetch told of, -1 when unknown; never waits. */
 extern int64 kafka_consumer_high_offset(KafkaConsumer *consumer, int32 partition);
 

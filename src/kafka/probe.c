@@ -36,7 +36,7 @@ kafka_probe_ends(Oid server, Oid user, const char *topic, int64 **ends)
 		count = kafka_consumer_partitions(consumer);
 		*ends = palloc(sizeof(int64) * Max(count, 1));
 		for (int i = 0; i < count; i++)
-			(*ends)[i] = kafka_consumer_range(consumer, i).high;
+			(*ends)[i] = kafka_consumer_offset(consumer, i, KAFKA_LAST);
 	}
 	PG_FINALLY();
 	{
@@ -139,7 +139,7 @@ streamagg_test_connection(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	}
 	client = kafka_client_create(RD_KAFKA_CONSUMER,
-								 kafka_conf_create(server->serverid, GetUserId(), trouble));
+								 kafka_conf_create(server->serverid, GetUserId(), 1024, trouble));
 	report(&test, "configuration", true, psprintf("librdkafka %s", rd_kafka_version_str()));
 	PG_TRY();
 	{

@@ -40,6 +40,7 @@ PG_FUNCTION_INFO_V1(streamagg_stop);
 PG_FUNCTION_INFO_V1(streamagg_restart);
 PG_FUNCTION_INFO_V1(streamagg_start_all);
 PG_FUNCTION_INFO_V1(streamagg_stop_all);
+PG_FUNCTION_INFO_V1(streamagg_identity);
 
 #define DEFAULT_STOP_TIMEOUT_MS 30000
 
@@ -93,6 +94,13 @@ char *
 control_identity(void)
 {
 	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
+}
+
+/* streamagg.identity() */
+Datum
+streamagg_identity(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(control_identity()));
 }
 
 void

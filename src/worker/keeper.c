@@ -44,12 +44,12 @@ static CatalogStatement wanted_streams = {
 /* ---------------------------------------------------------------- attach, detach */
 
 static void
-detach(int code, Datum argument)
+detach(int code, Datum database)
 {
 	DatabaseSlot *slot;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	slot = shared_find_database(MyDatabaseId);
+	slot = shared_find_database(DatumGetObjectId(database));
 	if (slot && slot->pid == MyProcPid)
 	{
 		slot->pid = 0;
@@ -83,7 +83,7 @@ attach(Oid database)
 	}
 	LWLockRelease(shared->lock);
 	if (attached)
-		before_shmem_exit(detach, 0);
+		before_shmem_exit(detach, ObjectIdGetDatum(database));
 	return attached;
 }
 

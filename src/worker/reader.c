@@ -44,9 +44,9 @@ reader_open(const Stream *stream, int max_messages)
 static int64
 start_offset(Reader *reader, const Stream *stream, int32 partition, bool first_start)
 {
-	KafkaRange range = kafka_consumer_range(reader->consumer, partition);
+	KafkaEdge edge = stream->from_latest && first_start ? KAFKA_LAST : KAFKA_FIRST;
 
-	return stream->from_latest && first_start ? range.high : range.low;
+	return kafka_consumer_offset(reader->consumer, partition, edge);
 }
 
 static void
@@ -168,12 +168,11 @@ reader_finds_idle(Reader *reader, const Stream *stream)
 	for (int i = 0; i < reader->count; i++)
 	{
 		ReaderPartition *partition = &reader->partitions[i];
-		KafkaRange range;
+		int64 end;
 
 		if (!is_due(partition, stream, now))
 			continue;
-		if (kafka_consumer_peek_range(reader->consumer, i, &range) &&
-			range.high <= partition->next_offset)
+		if (kafka_consumer_peek_end(reader->consumer, i, &end) && end <= partition->next_offset)
 			return true;
 		/* no broker says so: not idle for what we know; ask again soon */
 		partition->at_end_since = now - stream->idle_timeout / 1000.0 + CONFIRM_AGAIN_MS;

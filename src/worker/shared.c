@@ -189,6 +189,8 @@ shared_wake_keeper(Oid database)
 static const char *
 state_name(const StreamSlot *slot)
 {
+	if (slot->holders > 0 && slot->pid == 0)
+		return "stopped";
 	switch (slot->state)
 	{
 		case SLOT_RUNNING:
@@ -196,7 +198,7 @@ state_name(const StreamSlot *slot)
 		case SLOT_BACKOFF:
 			return "backoff";
 		default:
-			return slot->holders > 0 ? "stopped" : "starting";
+			return "starting";
 	}
 }
 

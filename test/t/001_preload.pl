@@ -10,7 +10,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('preload');
 $node->init(extra => [ '--locale=C', '--encoding=UTF8' ]);
-$node->append_conf('postgresql.conf', "log_line_prefix = '%m [%p] %e %q%a '\n");
+$node->append_conf('postgresql.conf', "log_line_prefix = '%m [%p] %e %q%a '\nrestart_after_crash = on\n");
 $node->start;
 
 # What a statement is told, DETAIL and HINT included.
@@ -90,7 +90,7 @@ is($node->safe_psql('postgres', 'SELECT stream, state, workers FROM streamagg.st
     'the views, too');
 is($node->safe_psql('postgres', 'SELECT read, accepted FROM streamagg.partitions'), '2|2', 'with the counters');
 is(sqlstate_of($node, 'postgres', 'DROP VIEW agg'), '', 'aggregates can be dropped');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relname ~ '^agg'}), '0', 'with their parts');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relname ~ '^agg(_state|_query|)$'}), '0', 'with their parts');
 is(sqlstate_of($node, 'postgres', 'DROP FOREIGN TABLE s, remote CASCADE'), '', 'streams, too');
 is(sqlstate_of($node, 'postgres', 'DROP EXTENSION streamagg CASCADE'), '', 'and the extension');
 server_is_unharmed($node);

@@ -45,8 +45,9 @@ END
 sub sleeping_session
 {
     my ($sql) = @_;
-    my ($in, $out, $err) = ("$sql\nSELECT pg_sleep(600);\n", '', '');
-    my $session = start([ 'psql', '-Xqt', '-d', $node->connstr('postgres') ], \$in, \$out, \$err);
+    my $output = '';
+    my @commands = map { ('-c', $_) } split(/; ?/, $sql), 'SELECT pg_sleep(600)';
+    my $session = start([ 'psql', '-Xqt', '-d', $node->connstr('postgres'), @commands ], '<', '/dev/null', '>', \$output, '2>', \$output);
     my $pid = wait_until('the session sleeps',
         sub { one_value($node, 'postgres', q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) });
     return ($session, $pid);

@@ -94,19 +94,41 @@ END
 accounting_is_right($node, 'postgres');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/deadlock detected|could not serialize/, 'no deadlock');
 
-# ---- at higher isolation a push that comes second is told to try again
-my ($in, $out, $err) = ("BEGIN;\nSELECT streamagg.push('s1', ARRAY['{\"ts\": \"2024-01-01T00:00:00Z\"}']);\nSELECT pg_sleep(600);\n", '', '');
-my $first = start([ 'psql', '-Xqt', '-d', $node->connstr('postgres') ], \$in, \$out, \$err);
-my $pid = wait_until('the first has pushed', sub { one_value($node, 'postgres', q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) });
-is(sqlstate_of($node, 'postgres', q{SET lock_timeout = '100 ms'; SELECT streamagg.push('s1', ARRAY['{}'])}), '55P03', 'the second waits');
-my ($in2, $out2, $err2) = ("\\set VERBOSITY sqlstate\nBEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT streamagg.push('s1', ARRAY['{}']);\n", '', '');
-my $second = start([ 'psql', '-Xqt', '-d', $node->connstr('postgres') ], \$in2, \$out2, \$err2);
-wait_until('the second waits', sub { one_value($node, 'postgres', q{SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'push'}) });
-is($node->safe_psql('postgres', q{SELECT accepted FROM streamagg.push('s4', ARRAY['{"ts": "2024-01-01T00:00:00Z"}'])}), '1', 'another stream does not');
-$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
-$first->finish;
-$second->finish;
-# the first was rolled back with its session: the second went on
-is($err2, '', 'a push behind one that is rolled back goes on');
+# ---- a push waits for the one before it in the same stream, and sees what became of it
+my $push = q{SELECT streamagg.push('s1', ARRAY['{"ts": "2024-01-01T00:00:00Z"}'])};
+
+# A session that runs the commands; what it says goes to the second value.
+sub session
+{
+    my (@commands) = @_;
+    my $output = '';
+    my $session = start([ 'psql', '-Xqt', '-v', 'VERBOSITY=sqlstate', '-d', $node->connstr('postgres'), map { ('-c', $_) } @commands ],
+        '<', '/dev/null', '>', \$output, '2>', \$output);
+    return ($session, \$output);
+}
+
+sub backend_where
+{
+    my ($condition) = @_;
+    return wait_until($condition, sub { one_value($node, 'postgres', "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND $condition LIMIT 1") });
+}
+
+for my $case ([ 'COMMIT', 'READ COMMITTED', '', 2 ], [ 'ROLLBACK', 'READ COMMITTED', '', 1 ], [ 'COMMIT', 'REPEATABLE READ', '40001', 1 ], [ 'ROLLBACK', 'REPEATABLE READ', '', 1 ])
+{
+    my ($end, $level, $error, $more) = @$case;
+    my $before = $node->safe_psql('postgres', 'SELECT n FROM total_s1');
+    my ($holder) = session('SELECT pg_advisory_lock(1)', 'SELECT pg_sleep(600)');
+    my $pid = backend_where(q{wait_event = 'PgSleep'});
+    my ($first) = session('BEGIN', $push, 'SELECT pg_advisory_xact_lock(1)', $end);
+    backend_where(q{wait_event = 'advisory'});
+    is(sqlstate_of($node, 'postgres', "SET lock_timeout = '100 ms'; $push"), '55P03', 'the second waits');
+    is($node->safe_psql('postgres', q{SELECT accepted FROM streamagg.push('s4', ARRAY['{"ts": "2024-01-01T00:00:00Z"}'])}), '1', 'another stream does not');
+    my ($second, $output) = session("BEGIN ISOLATION LEVEL $level", $push, 'COMMIT');
+    backend_where(q{wait_event_type = 'Lock' AND query ~ 'push'});
+    $node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+    $_->finish foreach $holder, $first, $second;
+    is($$output =~ /ERROR:\s+(\w+)/ ? $1 : '', $error, "$level behind $end: " . ($error || 'goes on'));
+    is($node->safe_psql('postgres', 'SELECT n FROM total_s1') - $before, $more, 'and nothing is lost or doubled');
+}
 server_is_unharmed($node);
 done_testing;

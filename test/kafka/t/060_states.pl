@@ -82,6 +82,12 @@ subtest 'A1, A2: brokers die and return' => sub {
     like(reason_of('plain'), qr/no broker can be reached/, 'the reason');
     is(sqlstate_of($node, 'postgres', q{SELECT streamagg.wait_for('plain', '1 s')}),
         '08006', 'wait_for says so, too');
+    # long enough for the questions that an idle worker asks the brokers
+    sql(q{ALTER FOREIGN TABLE plain OPTIONS (ADD idle_timeout '1 s')});
+    sleep 3;
+    is(sql(q{SELECT streamagg.stop('plain', timeout => '5 s')}), 't', 'D1: stop() does not wait for brokers');
+    is(sql(q{SELECT streamagg.start('plain')}), 't', 'started without brokers');
+    wait_until('the back-off', sub { state_of('plain') eq 'backoff|08006' });
     $kafka->start;
     $kafka->produce('plain', record(2));
     is(sql(q{SELECT streamagg.wait_for('plain', '60 s')}), 't', 'it goes on by itself');
