@@ -27,21 +27,12 @@ PG_FUNCTION_INFO_V1(streamagg_on_sql_drop);
 PG_FUNCTION_INFO_V1(streamagg_on_ddl_end);
 
 static CatalogStatement dropped_relations = {
-	"SELECT d.objid, d.object_identity, s.stream IS NOT NULL, a.aggregate IS NOT NULL,"
-	" q.definition IS NOT NULL"
+	"SELECT d.objid, d.object_identity, s.stream IS NOT NULL, a.aggregate IS NOT NULL"
 	" FROM pg_catalog.pg_event_trigger_dropped_objects() d"
 	" LEFT JOIN streamagg.stream_catalog s ON s.stream = d.objid"
 	" LEFT JOIN streamagg.aggregate_catalog a ON a.aggregate = d.objid"
-	" LEFT JOIN streamagg.aggregate_catalog q ON q.definition = d.objid"
 	" WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0"
 	" ORDER BY a.aggregate IS NULL, s.stream IS NULL",
-	0,
-	{InvalidOid},
-	NULL};
-
-static CatalogStatement orphaned_aggregates = {
-	"SELECT a.aggregate FROM streamagg.aggregate_catalog a WHERE a.definition IS NOT NULL"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.definition)",
 	0,
 	{InvalidOid},
 	NULL};
@@ -59,24 +50,6 @@ require_event_trigger(FunctionCallInfo fcinfo)
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("this function must be called as an event trigger")));
-}
-
-/* The definition view alone was dropped: the aggregate could not go on. */
-static void
-refuse_orphans(void)
-{
-	CatalogScope scope;
-
-	catalog_enter(&scope);
-	if (catalog_run(&orphaned_aggregates, NULL, NULL) > 0)
-	{
-		const char *name = catalog_string(0, 1);
-
-		ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-						errmsg("cannot drop the definition of aggregate %s", name),
-						errhint("Use DROP VIEW %s to drop the aggregate.", name)));
-	}
-	catalog_leave(&scope);
 }
 
 typedef struct Dropped
@@ -99,7 +72,7 @@ forget(const Dropped *dropped)
 	{
 		define_freeze_aggregates(dropped->relid);
 		control_forget(dropped->relid);
-		progress_forget(dropped->relid);
+		progress_forget(dropped->relid, dropped->name);
 		event_log(InvalidOid, "drop_stream", dropped->name);
 	}
 }
@@ -135,7 +108,7 @@ streamagg_on_sql_drop(PG_FUNCTION_ARGS)
 	catalog_leave(&scope);
 	foreach (cell, all)
 		forget(lfirst(cell));
-	refuse_orphans();
+	define_freeze_undefined();
 	PG_RETURN_NULL();
 }
 

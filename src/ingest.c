@@ -16,12 +16,11 @@
 #include "streamagg.h"
 
 Ingest *
-ingest_begin(Stream *stream, List *aggregates)
+ingest_begin(Stream *stream)
 {
 	Ingest *ingest = palloc0(sizeof(Ingest));
 
 	ingest->stream = stream;
-	ingest->aggregates = aggregates;
 	ingest->progress = progress_lock(stream->relid);
 	ingest->quarantine = quarantine_begin(stream->relid);
 	batch_reset(stream->batch);

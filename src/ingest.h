@@ -13,7 +13,7 @@
 typedef struct Ingest
 {
 	Stream *stream;
-	List *aggregates; /* see aggregate/run.h */
+	List *aggregates; /* see aggregate/run.h; the caller sets them before ingest_finish */
 	Progress *progress;
 	Quarantine *quarantine;
 	Counters total;
@@ -25,7 +25,7 @@ typedef struct Ingest
  * All of these run in one transaction, as the stream's owner, with the safe search_path, in a
  * memory context that lives until its end.  An error leaves nothing behind but the rollback.
  */
-extern Ingest *ingest_begin(Stream *stream, List *aggregates);
+extern Ingest *ingest_begin(Stream *stream);
 
 /*
  * The next record of its partition.  One that was read before is left out; offsets that are missing

@@ -8,6 +8,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "catalog.h"
@@ -94,10 +95,12 @@ static CatalogStatement forget_stream = {
 	"WITH s AS (DELETE FROM streamagg.stream_progress WHERE stream = $1),"
 	" p AS (DELETE FROM streamagg.partition_progress WHERE stream = $1),"
 	" q AS (DELETE FROM streamagg.quarantine_log WHERE stream = $1),"
-	" c AS (DELETE FROM streamagg.stream_catalog WHERE stream = $1)"
+	" c AS (DELETE FROM streamagg.stream_catalog WHERE stream = $1),"
+	" e AS (UPDATE streamagg.event_log SET stream = NULL,"
+	" detail = pg_catalog.concat_ws(' of ', detail, $2) WHERE stream = $1)"
 	" DELETE FROM streamagg.batch_log WHERE stream = $1",
-	1,
-	{REGCLASSOID},
+	2,
+	{REGCLASSOID, TEXTOID},
 	NULL};
 
 /* ---------------------------------------------------------------- reading */
@@ -375,9 +378,9 @@ progress_store(Progress *progress, TimestampTz closing, const BatchTimes *times)
 }
 
 void
-progress_forget(Oid stream)
+progress_forget(Oid stream, const char *name)
 {
-	Datum value = ObjectIdGetDatum(stream);
+	Datum values[2] = {ObjectIdGetDatum(stream), CStringGetTextDatum(name)};
 
-	catalog_execute(&forget_stream, &value, NULL);
+	catalog_execute(&forget_stream, values, NULL);
 }

@@ -70,7 +70,7 @@ extern TimestampTz progress_closing(const Progress *progress, int64 delay, bool 
 /* Writes what the batch changed, and its row of the batch log, in one transaction with its data. */
 extern void progress_store(Progress *progress, TimestampTz closing, const BatchTimes *times);
 
-/* Forgets a dropped stream. */
-extern void progress_forget(Oid stream);
+/* Forgets a dropped stream; its events keep its name, not a number that means something else. */
+extern void progress_forget(Oid stream, const char *name);
 
 #endif

@@ -106,12 +106,14 @@ next_offset_of(Progress *progress, int32 partition)
 }
 
 static Ingest *
-push_batch(Stream *stream, List *aggregates, int32 partition, const Elements *messages,
-		   const Elements *keys, const Elements *timestamps)
+push_batch(Stream *stream, int32 partition, const Elements *messages, const Elements *keys,
+		   const Elements *timestamps)
 {
-	Ingest *ingest = ingest_begin(stream, aggregates);
+	Ingest *ingest = ingest_begin(stream);
 	int64 offset = next_offset_of(ingest->progress, partition);
 
+	/* behind the lock that pushes queue on: an aggregate gets every batch from its first on */
+	ingest->aggregates = run_load(stream->relid);
 	for (int i = 0; i < messages->count; i++)
 	{
 		Record record = {.partition = partition, .offset = offset + i};
@@ -121,6 +123,7 @@ push_batch(Stream *stream, List *aggregates, int32 partition, const Elements *me
 		ingest_record(ingest, &record);
 	}
 	ingest_finish(ingest, false);
+	run_free(ingest->aggregates);
 	return ingest;
 }
 
@@ -149,7 +152,6 @@ push_as_owner(Oid relid, int32 partition, const Elements *messages, const Elemen
 	Oid user;
 	int security;
 	Stream *stream;
-	List *aggregates;
 	Ingest *ingest;
 
 	GetUserIdAndSecContext(&user, &security);
@@ -160,10 +162,8 @@ push_as_owner(Oid relid, int32 partition, const Elements *messages, const Elemen
 	run_apply_neutral_settings();
 	stream = stream_load(relid, CurrentMemoryContext);
 	require_local(relid, stream);
-	aggregates = run_load(relid);
 	control_register(relid);
-	ingest = push_batch(stream, aggregates, partition, messages, keys, timestamps);
-	run_free(aggregates);
+	ingest = push_batch(stream, partition, messages, keys, timestamps);
 	stream_free(stream);
 	AtEOXact_GUC(true, level);
 	SetUserIdAndSecContext(user, security);

@@ -382,6 +382,7 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	int security;
 
 	streamagg_require_preload();
+	PreventCommandDuringRecovery("create_aggregate()");
 	catalog_check_version();
 	read_arguments(fcinfo, &request);
 	query = definition_parse(request.query);

@@ -14,6 +14,8 @@ extern void define_keep_states(void);
  * stream is. */
 extern void define_forget_aggregate(Oid view);
 extern void define_freeze_aggregates(Oid stream);
+/* The same for those whose definition view is gone. */
+extern void define_freeze_undefined(void);
 
 /* How many aggregates a stream has. */
 extern int define_count(Oid stream);

@@ -52,6 +52,17 @@ static CatalogStatement freeze_aggregates = {
 	{REGCLASSOID},
 	NULL};
 
+static CatalogStatement freeze_undefined = {
+	"UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
+	" frozen = coalesce((SELECT closing FROM streamagg.stream_progress p"
+	" WHERE p.stream = a.stream), '-infinity')"
+	" WHERE definition IS NOT NULL"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.definition)"
+	" RETURNING aggregate",
+	0,
+	{InvalidOid},
+	NULL};
+
 static CatalogStatement read_closing = {
 	"SELECT coalesce(a.frozen, p.closing, '-infinity') FROM streamagg.aggregate_catalog a"
 	" LEFT JOIN streamagg.stream_progress p ON p.stream = a.stream WHERE a.state_table = $1",
@@ -86,6 +97,7 @@ streamagg_drop_aggregate(PG_FUNCTION_ARGS)
 	Oid user;
 	int security;
 
+	PreventCommandDuringRecovery("drop_aggregate()");
 	if (!is_aggregate(view))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("\"%s\" is not a continuous aggregate", stream_name(view)),
@@ -136,19 +148,33 @@ define_forget_aggregate(Oid view)
 	catalog_leave(&scope);
 }
 
-void
-define_freeze_aggregates(Oid stream)
+static void
+freeze(CatalogStatement *statement, const Datum *values, const char *what)
 {
-	Datum value = ObjectIdGetDatum(stream);
 	CatalogScope scope;
 	uint64 rows;
 
 	catalog_enter(&scope);
-	rows = catalog_run(&freeze_aggregates, &value, NULL);
+	rows = catalog_run(statement, values, NULL);
 	for (uint64 i = 0; i < rows; i++)
-		ereport(NOTICE, (errmsg("aggregate %s stays as it is now: its stream was dropped",
-								catalog_string(i, 1))));
+		ereport(NOTICE, (errmsg("aggregate %s stays as it is now: its %s was dropped",
+								catalog_string(i, 1), what)));
 	catalog_leave(&scope);
+}
+
+void
+define_freeze_aggregates(Oid stream)
+{
+	Datum value = ObjectIdGetDatum(stream);
+
+	freeze(&freeze_aggregates, &value, "stream");
+}
+
+/* pg_restore --clean drops the definition before the view, so this cannot be refused. */
+void
+define_freeze_undefined(void)
+{
+	freeze(&freeze_undefined, NULL, "definition");
 }
 
 /* The views go with the extension, whose function they call; the tables are the users'. */

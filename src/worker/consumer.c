@@ -205,7 +205,8 @@ run_one_batch(double read_ms)
 	TimestampTz closing;
 
 	begin();
-	ingest = ingest_begin(worker.stream, worker.aggregates);
+	ingest = ingest_begin(worker.stream);
+	ingest->aggregates = worker.aggregates;
 	fence(ingest);
 	start = reader_clock();
 	feed_messages(ingest);
@@ -229,7 +230,8 @@ assign(void)
 	TimestampTz closing;
 
 	begin();
-	ingest = ingest_begin(worker.stream, worker.aggregates);
+	ingest = ingest_begin(worker.stream);
+	ingest->aggregates = worker.aggregates;
 	reader_assign(worker.reader, worker.stream, ingest);
 	closing = ingest_finish(ingest, false);
 	reader_committed_prepare(worker.reader, ingest->progress, closing);

@@ -75,9 +75,10 @@ static CatalogStatement halt_stream = {
 	NULL};
 
 static CatalogStatement find_wanted = {
-	"SELECT fixed FROM streamagg.stream_catalog WHERE stream = $1 AND wanted AND NOT halted",
-	1,
-	{REGCLASSOID},
+	"SELECT fixed FROM streamagg.stream_catalog WHERE stream = $1 AND wanted AND NOT halted"
+	" AND identity = $2",
+	2,
+	{REGCLASSOID, TEXTOID},
 	NULL};
 
 static CatalogStatement all_streams = {
@@ -114,20 +115,20 @@ control_register(Oid stream)
 bool
 control_is_running(Oid stream)
 {
-	Datum value = ObjectIdGetDatum(stream);
+	Datum values[2] = {ObjectIdGetDatum(stream), CStringGetTextDatum(control_identity())};
 
-	return catalog_execute(&find_wanted, &value, NULL) > 0;
+	return catalog_execute(&find_wanted, values, NULL) > 0;
 }
 
 void
 control_check_fixed_options(Oid stream)
 {
-	Datum value = ObjectIdGetDatum(stream);
+	Datum values[2] = {ObjectIdGetDatum(stream), CStringGetTextDatum(control_identity())};
 	CatalogScope scope;
 	bool differs = false;
 
 	catalog_enter(&scope);
-	if (catalog_run(&find_wanted, &value, NULL) > 0)
+	if (catalog_run(&find_wanted, values, NULL) > 0)
 	{
 		char *fixed = catalog_string(0, 1);
 
@@ -170,6 +171,8 @@ void
 control_forget(Oid stream)
 {
 	session_changed();
+	if (shared == NULL)
+		return;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	{
 		StreamSlot *slot = shared_find_slot(MyDatabaseId, stream);

@@ -53,6 +53,8 @@ at_end(XactEvent event, void *argument)
 static void
 note_change(void)
 {
+	if (shared == NULL)
+		return; /* a server that does not preload us has no workers to tell */
 	if (!registered)
 		RegisterXactCallback(at_end, NULL);
 	registered = true;

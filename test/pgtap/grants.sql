@@ -29,7 +29,7 @@ SELECT is_empty($$SELECT has_foreign_data_wrapper_privilege('public', 'streamagg
   'S13: USAGE of the wrapper is not granted to PUBLIC');
 SELECT set_eq($$SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'streamagg'::regnamespace AND NOT has_function_privilege('public', oid, 'EXECUTE')
     AND has_function_privilege('streamagg_reader', oid, 'EXECUTE')$$,
-  $$SELECT p::regprocedure::text FROM unnest(ARRAY['streamagg.workers()', 'streamagg.topic(oid)', 'streamagg.partition_watermark(oid, timestamptz)', 'streamagg.count_groups(regclass)']) p$$,
+  $$SELECT p::regprocedure::text FROM unnest(ARRAY['streamagg.workers()', 'streamagg.identity()', 'streamagg.topic(oid)', 'streamagg.partition_watermark(oid, timestamptz)', 'streamagg.count_groups(regclass)']) p$$,
   'a reader may call what the views call');
 SELECT ok(NOT has_function_privilege('streamagg_admin', 'streamagg.check_installation()', 'EXECUTE'), 'the installation check is the installer''s');
 -- the views work for who is only a reader
