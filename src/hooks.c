@@ -37,6 +37,13 @@ static CatalogStatement dropped_relations = {
 	{InvalidOid},
 	NULL};
 
+static CatalogStatement orphaned_aggregates = {
+	"SELECT a.aggregate FROM streamagg.aggregate_catalog a WHERE a.definition IS NOT NULL"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.definition)",
+	0,
+	{InvalidOid},
+	NULL};
+
 static CatalogStatement changed_tables = {"SELECT DISTINCT objid, command_tag LIKE 'CREATE%'"
 										  " FROM pg_catalog.pg_event_trigger_ddl_commands()"
 										  " WHERE classid = 'pg_catalog.pg_class'::regclass",
@@ -50,6 +57,38 @@ require_event_trigger(FunctionCallInfo fcinfo)
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("this function must be called as an event trigger")));
+}
+
+/* DROP … IF EXISTS of the definition is pg_restore --clean: it drops the view right afterwards. */
+static bool
+is_clean_restore(FunctionCallInfo fcinfo)
+{
+	Node *statement = ((EventTriggerData *) fcinfo->context)->parsetree;
+
+	return IsA(statement, DropStmt) && ((DropStmt *) statement)->missing_ok;
+}
+
+/* The definition view alone was dropped: the aggregate could not go on. */
+static void
+judge_orphans(FunctionCallInfo fcinfo)
+{
+	CatalogScope scope;
+
+	if (is_clean_restore(fcinfo))
+	{
+		define_freeze_undefined();
+		return;
+	}
+	catalog_enter(&scope);
+	if (catalog_run(&orphaned_aggregates, NULL, NULL) > 0)
+	{
+		const char *name = catalog_string(0, 1);
+
+		ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						errmsg("cannot drop the definition of aggregate %s", name),
+						errhint("Use DROP VIEW %s to drop the aggregate.", name)));
+	}
+	catalog_leave(&scope);
 }
 
 typedef struct Dropped
@@ -108,7 +147,7 @@ streamagg_on_sql_drop(PG_FUNCTION_ARGS)
 	catalog_leave(&scope);
 	foreach (cell, all)
 		forget(lfirst(cell));
-	define_freeze_undefined();
+	judge_orphans(fcinfo);
 	PG_RETURN_NULL();
 }
 

@@ -170,7 +170,6 @@ define_freeze_aggregates(Oid stream)
 	freeze(&freeze_aggregates, &value, "stream");
 }
 
-/* pg_restore --clean drops the definition before the view, so this cannot be refused. */
 void
 define_freeze_undefined(void)
 {

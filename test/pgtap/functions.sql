@@ -15,7 +15,6 @@ INSERT INTO expected VALUES
 ('identity()', 'text', 'c', 'stable', true, false),
 ('create_aggregate(name text, query text, late text, allowed_lateness interval, emit text, retention interval, backfill text)', 'regclass', 'c', 'volatile', false, true),
 ('drop_aggregate(aggregate regclass)', 'void', 'c', 'volatile', true, true),
-('identity()', 'text', 'c', 'stable', true, false),
 ('kafka_handler()', 'fdw_handler', 'c', 'volatile', true, true),
 ('kafka_validator(text[], oid)', 'void', 'c', 'volatile', true, true),
 ('on_ddl_end()', 'event_trigger', 'c', 'volatile', false, true),

@@ -35,10 +35,9 @@ SELECT streamagg.drop_aggregate('pages');
 SELECT streamagg.drop_aggregate('three_state');
 SELECT streamagg.drop_aggregate('clicks');
 
--- the parts cannot be dropped alone (E13), nor what the query reads (E12)
+-- the state cannot be dropped alone (E13), nor what the query reads (E12)
 DROP TABLE three_state;
 DROP TABLE three_state CASCADE;
-DROP VIEW three_query;
 ALTER FOREIGN TABLE clicks DROP COLUMN page;
 ALTER FOREIGN TABLE clicks DROP COLUMN ts;
 ALTER FOREIGN TABLE clicks ALTER COLUMN amount TYPE bigint;
@@ -67,6 +66,21 @@ SELECT click('a', 8, '2024-01-01T00:00:59Z');
 SELECT window_start, window_end, page, amount FROM three;
 SELECT count(*) FROM streamagg.quarantine;
 SELECT title, n FROM titles;
+-- without its definition an aggregate stays as it is
+BEGIN;
+DROP VIEW three_query;
+SELECT click('a', 16, '2024-01-01T00:00:59Z');
+SELECT page, amount FROM three;
+SELECT aggregate, stream, query FROM streamagg.aggregates ORDER BY aggregate::text;
+ROLLBACK;
+BEGIN;
+ALTER FOREIGN TABLE clicks DROP COLUMN worth CASCADE;
+SELECT click('a', 16, '2024-01-01T00:00:59Z');
+SELECT page, amount FROM three;
+SELECT title, n FROM titles;
+ROLLBACK;
+SELECT click('a', 16, '2024-01-01T00:00:59Z');
+SELECT page, amount FROM three;
 DROP VIEW three, titles;
 SELECT * FROM ours ORDER BY 1;
 ALTER FOREIGN TABLE clicks RENAME COLUMN url TO page;
