@@ -66,21 +66,18 @@ SELECT click('a', 8, '2024-01-01T00:00:59Z');
 SELECT window_start, window_end, page, amount FROM three;
 SELECT count(*) FROM streamagg.quarantine;
 SELECT title, n FROM titles;
--- without its definition an aggregate stays as it is
-BEGIN;
+-- an aggregate cannot lose its definition, not even by CASCADE
 DROP VIEW three_query;
-SELECT click('a', 16, '2024-01-01T00:00:59Z');
-SELECT page, amount FROM three;
-SELECT aggregate, stream, query FROM streamagg.aggregates ORDER BY aggregate::text;
-ROLLBACK;
-BEGIN;
 ALTER FOREIGN TABLE clicks DROP COLUMN worth CASCADE;
 SELECT click('a', 16, '2024-01-01T00:00:59Z');
 SELECT page, amount FROM three;
-SELECT title, n FROM titles;
-ROLLBACK;
-SELECT click('a', 16, '2024-01-01T00:00:59Z');
+-- but pg_restore --clean --if-exists drops it before the view: without it the aggregate stays as it is
+BEGIN;
+DROP VIEW IF EXISTS three_query;
+SELECT click('a', 32, '2024-01-01T00:00:59Z');
 SELECT page, amount FROM three;
+SELECT aggregate, stream, query IS NULL AS undefined FROM streamagg.aggregates ORDER BY aggregate::text;
+ROLLBACK;
 DROP VIEW three, titles;
 SELECT * FROM ours ORDER BY 1;
 ALTER FOREIGN TABLE clicks RENAME COLUMN url TO page;
