@@ -69,6 +69,12 @@ UNION ALL SELECT 'week', k, n, is_final FROM week WHERE k > '2024-10-01' UNION A
 UNION ALL SELECT 'quarter', k, n, is_final FROM quarter UNION ALL SELECT 'year', k, n, is_final FROM year ORDER BY 1, 2;
 SELECT count(*) AS keys, sum(n), bool_or(is_final) FROM unzoned UNION ALL SELECT count(*), sum(n), bool_or(is_final) FROM computed
 UNION ALL SELECT count(*), sum(n), bool_or(is_final) FROM dow;
+-- a calendar day is closed after its 23 or 25 hours, neither before nor later
+CREATE FOREIGN TABLE d (ts timestamptz NOT NULL) SERVER windows OPTIONS (event_time 'ts', watermark_delay '0 s');
+SELECT streamagg.create_aggregate('day', 'SELECT date_trunc(''day'', ts, ''Europe/Berlin'') AS k, count(*) AS n FROM d GROUP BY 1', late => 'drop');
+SELECT t, accepted, late FROM unnest(ARRAY['2024-03-30T23:00:00Z', '2024-03-31T21:59:59Z', '2024-03-31T22:00:00Z', '2024-03-31T21:59:59Z', '2024-10-26T22:00:00Z',
+  '2024-10-27T22:59:59Z', '2024-10-27T22:00:00Z', '2024-10-27T23:00:00Z', '2024-10-27T22:59:59Z']) t, streamagg.push('d', ARRAY[format('{"ts": "%s"}', t)]);
+SELECT k, n, is_final FROM day ORDER BY 1;
 -- one row of the end of time does not make a view unreadable
 SELECT accepted FROM streamagg.push('s', ARRAY['{"ts": "294276-12-31T23:59:59Z"}'], timestamps => ARRAY['294276-12-31 23:59:59Z']::timestamptz[]);
 SELECT k, n, is_final FROM berlin ORDER BY k DESC LIMIT 2;

@@ -62,7 +62,8 @@ is($node->safe_psql('postgres', 'SELECT sum(read) FROM streamagg.partitions'),
     $steps * $step, 'all is read');
 my ($first, $last) = @held[ 0, -1 ];
 cmp_ok($last->{VmRSS}, '<=', 1.1 * $first->{VmRSS}, 'resident memory does not grow');
-cmp_ok($last->{fds}, '<=', $first->{fds}, 'file descriptors do not grow');
+# The library opens its second connection to a broker when it likes, within the first seconds.
+cmp_ok($last->{fds}, '<=', $held[1]{fds}, 'file descriptors do not grow');
 cmp_ok($last->{Threads}, '<=', $first->{Threads}, 'threads do not grow');
 
 # Stopped: the process is gone, and with it its threads; nobody else holds more than before.
