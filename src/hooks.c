@@ -160,7 +160,7 @@ check_stream(Oid relid, const char *event)
 {
 	if (!stream_is_stream(relid))
 		return;
-	if (stream_option(relid, "event_time", NULL) != NULL)
+	if (stream_option(relid, "event_time", NULL) != NULL || define_count(relid) > 0)
 		stream_free(stream_load(relid, CurrentMemoryContext));
 	control_check_fixed_options(relid);
 	event_log(relid, event, NULL);

@@ -33,10 +33,13 @@ ingest_begin(Stream *stream)
 static void
 stop_stream(const Ingest *ingest, const Record *record, const RecordFault *fault)
 {
+	const Stream *stream = ingest->stream;
+	const char *topic = stream->topic ? psprintf("topic \"%s\" ", stream->topic) : "";
+
 	ereport(ERROR,
 			(errcode(fault->code),
-			 errmsg("stream \"%s\", partition %d offset " INT64_FORMAT ": %s", ingest->stream->name,
-					record->partition, record->offset, record_fault_reason(fault)),
+			 errmsg("stream \"%s\", %spartition %d offset " INT64_FORMAT ": %s", stream->name,
+					topic, record->partition, record->offset, record_fault_reason(fault)),
 			 errsafe(),
 			 errhint("The stream's options on_decode_error and on_violation say what "
 					 "becomes of such records.")));

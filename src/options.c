@@ -224,7 +224,8 @@ options_raise_unknown(const char *name, const char *const *valid, int count)
 	for (int i = 0; i < count; i++)
 		appendStringInfo(&names, "%s%s", i ? ", " : "", valid[i]);
 	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
-					errdetail("Valid options here are: %s.", names.data),
+					count > 0 ? errdetail("Valid options here are: %s.", names.data)
+							  : errdetail("There are no options here."),
 					nearest ? errhint("Perhaps you meant \"%s\".", nearest) : 0));
 }
 

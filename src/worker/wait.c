@@ -225,6 +225,11 @@ streamagg_wait_for(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("stream \"%s\" was started in this transaction", get_rel_name(stream)),
 				 errdetail("It runs from commit on."), errhint("Commit first.")));
+	if (stream_server_is_local(GetForeignTable(stream)->serverid))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("stream \"%s\" is local: there is nothing to wait for",
+							   get_rel_name(stream)),
+						errhint("streamagg.push() returns when its records are processed.")));
 	timeout_ms = session_milliseconds(PG_GETARG_INTERVAL_P(1));
 	{
 		CatalogScope scope;

@@ -48,7 +48,7 @@ subtest "on_violation 'stop'" => sub {
     $kafka->produce('strict', record(1), record('"secret-7"'), record(3));
     wait_until('the halt', sub { state_of('strict') eq 'halted|22P02' });
     is(reason_of('strict'),
-        'stream "strict", partition 0 offset 1: column "v": the value does not have the form of its'
+        'stream "strict", topic "strict" partition 0 offset 1: column "v": the value does not have the form of its'
           . q{ type; hint: The stream's options on_decode_error and on_violation say what becomes of}
           . ' such records.',
         'the reason names stream, partition, offset and column, and no value');
