@@ -82,6 +82,7 @@ catalog_extension_owner(void)
 	Extension extension;
 
 	require_extension(&extension);
+	pfree(extension.version); /* callers may loop */
 	return extension.owner;
 }
 

@@ -136,7 +136,7 @@ run_fresh(CatalogStatement *statement, const Datum *values)
 }
 
 static bool
-is_reached(Oid stream, const Targets *targets, const Datum *values)
+is_reached(const Targets *targets, const Datum *values)
 {
 	bool isnull;
 
@@ -168,35 +168,48 @@ require_wanted(Oid stream)
 						errhint("Run streamagg.start('%s').", stream_name(stream))));
 }
 
+/* Raises when the stream will never get there; true when it has.  targets may be NULL. */
+static bool
+look(Oid stream, const Targets *targets, const Datum *values)
+{
+	CatalogScope scope;
+	bool reached;
+
+	catalog_enter(&scope);
+	require_wanted(stream);
+	reached = targets && is_reached(targets, values);
+	catalog_leave(&scope);
+	return reached;
+}
+
+/* The arguments of count_reached. */
+static void
+target_values(Oid stream, const Targets *targets, Datum *values)
+{
+	Datum *partitions = palloc(sizeof(Datum) * Max(targets->count, 1));
+	Datum *offsets = palloc(sizeof(Datum) * Max(targets->count, 1));
+
+	for (int i = 0; i < targets->count; i++)
+	{
+		partitions[i] = Int32GetDatum(targets->partitions[i]);
+		offsets[i] = Int64GetDatum(targets->offsets[i]);
+	}
+	values[0] = ObjectIdGetDatum(stream);
+	values[1] = catalog_array(partitions, NULL, targets->count, INT4OID);
+	values[2] = catalog_array(offsets, NULL, targets->count, INT8OID);
+}
+
 static bool
 wait_until(Oid stream, const Targets *targets, int64 timeout_ms)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
 	Datum values[3];
 
-	values[0] = ObjectIdGetDatum(stream);
-	values[1] = catalog_array((Datum *) palloc0(1), NULL, 0, INT4OID);
-	{
-		Datum *partitions = palloc(sizeof(Datum) * Max(targets->count, 1));
-		Datum *offsets = palloc(sizeof(Datum) * Max(targets->count, 1));
-
-		for (int i = 0; i < targets->count; i++)
-		{
-			partitions[i] = Int32GetDatum(targets->partitions[i]);
-			offsets[i] = Int64GetDatum(targets->offsets[i]);
-		}
-		values[1] = catalog_array(partitions, NULL, targets->count, INT4OID);
-		values[2] = catalog_array(offsets, NULL, targets->count, INT8OID);
-	}
+	target_values(stream, targets, values);
 	for (;;)
 	{
-		CatalogScope scope;
-		bool reached;
+		bool reached = look(stream, targets, values);
 
-		catalog_enter(&scope);
-		require_wanted(stream);
-		reached = is_reached(stream, targets, values);
-		catalog_leave(&scope);
 		if (reached || GetCurrentTimestamp() >= until)
 			return reached;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
@@ -231,13 +244,7 @@ streamagg_wait_for(PG_FUNCTION_ARGS)
 							   get_rel_name(stream)),
 						errhint("streamagg.push() returns when its records are processed.")));
 	timeout_ms = session_milliseconds(PG_GETARG_INTERVAL_P(1));
-	{
-		CatalogScope scope;
-
-		catalog_enter(&scope);
-		require_wanted(stream);
-		catalog_leave(&scope);
-	}
+	(void) look(stream, NULL, NULL);
 	targets = PG_ARGISNULL(2) ? current_ends(stream) : given_targets(PG_GETARG_JSONB_P(2));
 	PG_RETURN_BOOL(wait_until(stream, &targets, timeout_ms));
 }
