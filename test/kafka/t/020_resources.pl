@@ -39,6 +39,8 @@ sub start_and_wait
     $node->safe_psql('postgres', q{SELECT streamagg.start('user_login')});
     is($node->safe_psql('postgres', q{SELECT streamagg.wait_for('user_login', '120 s')}),
         't', 'caught up');
+    # all may be committed already, before the worker is up
+    wait_until('the worker', sub { defined worker_pid($node, 'postgres', 'user_login') });
     return;
 }
 
