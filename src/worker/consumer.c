@@ -411,6 +411,8 @@ attach(int number)
 		slot->next_retry = 0;
 		attached = true;
 	}
+	else if (slot->state != SLOT_FREE && slot->pid == 0)
+		slot->again = true; /* stopped before it was up: no failure */
 	LWLockRelease(shared->lock);
 	worker.slot = slot;
 	return attached;

@@ -18,6 +18,8 @@ $kafka->create_topic('user-login', 4);
 my $node = new_node('main', "shared_buffers = '2MB'\nwal_buffers = '1MB'\n");
 add_database($node, 'postgres', $kafka);
 $node->safe_psql('postgres', user_login_sql());
+# The first 200,000 events fill whole batches, so that the rows of a batch have their full size early.
+$node->safe_psql('postgres', q{ALTER FOREIGN TABLE user_login OPTIONS (ADD batch_interval '2 s')});
 
 # Processes of streamagg: "type pid", launcher and keeper included.
 sub processes
