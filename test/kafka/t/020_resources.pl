@@ -15,7 +15,12 @@ $kafka->start;
 $kafka->create_topic('user-login', 4);
 # RSS counts the shared buffers that a process has touched: with few of them all are touched early,
 # and what grows after that is the worker's own.
-my $node = new_node('main', "shared_buffers = '2MB'\nwal_buffers = '1MB'\n");
+# Little memory for a batch: it is in full use from the first backlog on, whatever the timing.
+my $node = new_node('main', <<'END');
+shared_buffers = '2MB'
+wal_buffers = '1MB'
+streamagg.worker_memory = '16MB'
+END
 add_database($node, 'postgres', $kafka);
 $node->safe_psql('postgres', user_login_sql());
 
@@ -48,13 +53,12 @@ my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
 my %before = (postmaster => resources_of($postmaster), launcher => resources_of(launcher()));
 
 # The worker over 1,000,000 events, each step read to its end.
-# It runs before the first is produced, so that every step is read in the same way.
-start_and_wait();
 my @held;
 foreach my $number (1 .. $steps)
 {
     $kafka->script('events.py', '--seed', $seed, '--count', $step, '--skip', ($number - 1) * $step,
         '--topic', 'user-login');
+    start_and_wait() if $number == 1;
     is($node->safe_psql('postgres', q{SELECT streamagg.wait_for('user_login', '120 s')}),
         't', 'read ' . $number * $step);
     my $now = resources_of(worker_pid($node, 'postgres', 'user_login'));
