@@ -95,10 +95,3 @@ batch_alloc(Batch *batch, size_t size)
 	batch->free += size;
 	return found;
 }
-
-/* Bytes that the batch holds, arrays included. */
-Size
-batch_memory(const Batch *batch)
-{
-	return MemoryContextMemAllocated(batch->context, true);
-}

@@ -36,6 +36,5 @@ extern void batch_keep_row(Batch *batch, TimestampTz event_time, TimestampTz wat
 
 /* MAXALIGNed bytes that live until batch_reset; never NULL. */
 extern void *batch_alloc(Batch *batch, size_t size);
-extern Size batch_memory(const Batch *batch);
 
 #endif

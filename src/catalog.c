@@ -109,6 +109,13 @@ catalog_check_version(void)
 }
 
 void
+catalog_pin_search_path(void)
+{
+	(void) set_config_option("search_path", SAFE_PATH, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
+void
 catalog_enter(CatalogScope *scope)
 {
 	Oid owner = catalog_extension_owner();
@@ -118,8 +125,7 @@ catalog_enter(CatalogScope *scope)
 	if (strcmp(namespace_search_path, SAFE_PATH) != 0)
 	{
 		scope->guc_level = NewGUCNestLevel();
-		(void) set_config_option("search_path", SAFE_PATH, PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		catalog_pin_search_path();
 	}
 	SetUserIdAndSecContext(owner, scope->security | SECURITY_LOCAL_USERID_CHANGE);
 	if (SPI_connect() != SPI_OK_CONNECT)

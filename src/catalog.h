@@ -27,6 +27,9 @@ typedef struct CatalogScope
 	int guc_level;
 } CatalogScope;
 
+/* Until the GUC level ends: names mean PostgreSQL's own objects. */
+extern void catalog_pin_search_path(void);
+
 /*
  * Between enter and leave the session is the extension's owner with a pinned search_path and is
  * connected to SPI: only fixed statements may run.  An error ends the scope with the

@@ -157,8 +157,7 @@ push_as_owner(Oid relid, int32 partition, const Elements *messages, const Elemen
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(stream_owner(relid),
 						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	catalog_pin_search_path();
 	run_apply_neutral_settings();
 	stream = stream_load(relid, CurrentMemoryContext);
 	require_local(relid, stream);

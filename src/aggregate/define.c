@@ -355,8 +355,7 @@ build(Request *request)
 		elog(ERROR, "SPI_connect failed");
 	make_definition_view(request);
 	level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	catalog_pin_search_path();
 	run_apply_neutral_settings();
 	make_state_and_view(request);
 	tie_together(request);
