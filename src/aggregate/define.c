@@ -340,7 +340,8 @@ make_first_row(const Request *request)
 
 	if (request->definition->nkeys > 0)
 		return;
-	sql = rewrite_upsert(request->definition, qualified(request, "_state"));
+	sql =
+		rewrite_upsert_sql(rewrite_upsert(request->definition, qualified(request, "_state")), NULL);
 	run_empty(request->stream, sql);
 }
 

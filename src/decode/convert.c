@@ -9,7 +9,6 @@
 
 #include <ctype.h>
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "lib/stringinfo.h"
@@ -17,8 +16,9 @@
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
+#include "guard.h"
+#include "sqlstate.h"
 #include "ways.h"
 
 typedef struct InputCall
@@ -41,48 +41,27 @@ call_jsonb(InputCall *call)
 	call->result = DirectFunctionCall1(jsonb_in, CStringGetDatum(call->text));
 }
 
-/* The server's trouble, not the record's: cancelled, out of memory, disk full, a bug. */
-static bool
-is_server_error(int code)
+typedef struct SafeCall
 {
-	int category = ERRCODE_TO_CATEGORY(code);
+	void (*function)(InputCall *);
+	InputCall *call;
+} SafeCall;
 
-	return category == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_IO_ERROR) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_CONNECTION_EXCEPTION);
+static void
+run_call(void *argument)
+{
+	SafeCall *safe = argument;
+
+	safe->function(safe->call);
 }
 
-/* Runs the call in a subtransaction; returns 0 or the SQLSTATE that it raised. */
+/* Runs the call as a step of the batch's guard; returns 0 or the SQLSTATE that it raised. */
 static int
 call_safely(void (*function)(InputCall *), InputCall *call)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile int code = 0;
+	SafeCall safe = {function, call};
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		function(call);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		code = geterrcode();
-		if (is_server_error(code))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return code;
+	return guard_try(run_call, &safe, sqlstate_is_no_server_trouble);
 }
 
 /* Words that read the clock: the same record gives the same value always. */

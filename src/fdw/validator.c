@@ -21,6 +21,17 @@
 
 PG_FUNCTION_INFO_V1(streamagg_kafka_validator);
 
+/* All IPv4 addresses are hashed in minutes: whoever reads the digests can have the values back. */
+static void
+warn_of_plain_digest(const char *name, const char *value)
+{
+	if (strcmp(name, "protect") == 0 && strcmp(value, "sha256") == 0)
+		ereport(WARNING, (errmsg("sha256 without a key does not protect what can be guessed"),
+						  errdetail("Addresses, telephone numbers and the like are found again by "
+									"trying them all."),
+						  errhint("Use protect 'hmac' with a protect_key.")));
+}
+
 static void
 check_option(Oid catalog, const char *name, const char *value)
 {
@@ -37,6 +48,7 @@ check_option(Oid catalog, const char *name, const char *value)
 			break;
 		case AttributeRelationId:
 			options_check(column_options, name, value);
+			warn_of_plain_digest(name, value);
 			break;
 		default:
 			options_raise_unknown(name, NULL, 0);

@@ -336,6 +336,36 @@ kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *
 	message->timestamp = rd_kafka_message_timestamp(found, NULL);
 }
 
+static rd_kafka_headers_t *
+headers_of(const KafkaConsumer *consumer, int number)
+{
+	rd_kafka_headers_t *headers;
+
+	if (rd_kafka_message_headers(consumer->messages[number], &headers) != 0)
+		return NULL;
+	return headers;
+}
+
+int
+kafka_consumer_header_count(const KafkaConsumer *consumer, int number)
+{
+	rd_kafka_headers_t *headers = headers_of(consumer, number);
+
+	return headers ? (int) rd_kafka_header_cnt(headers) : 0;
+}
+
+void
+kafka_consumer_header(const KafkaConsumer *consumer, int number, int header, const char **name,
+					  const char **value, size_t *length)
+{
+	const void *bytes = NULL;
+
+	*length = 0;
+	if (rd_kafka_header_get_all(headers_of(consumer, number), header, name, &bytes, length) != 0)
+		elog(ERROR, "message has no header %d", header);
+	*value = bytes;
+}
+
 void
 kafka_consumer_release(KafkaConsumer *consumer)
 {

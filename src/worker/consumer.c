@@ -26,16 +26,19 @@
 #include "utils/wait_event.h"
 
 #include "aggregate/run.h"
+#include "bad_share.h"
 #include "catalog.h"
 #include "compat.h"
 #include "consumer.h"
 #include "failure.h"
+#include "key.h"
 #include "reader.h"
 #include "shared.h"
 #include "standing.h"
 #include "streamagg.h"
 
 #define MAX_BATCH 100000
+#define MAX_POISONED_BATCHES 10
 
 typedef struct Worker
 {
@@ -46,6 +49,8 @@ typedef struct Worker
 	Reader *reader;
 	WaitEventSet *events;
 	double commit_ms; /* of the last batch */
+	BadShare share;
+	int poisoned_batches; /* in a row, in which no row was accepted */
 	Standing standing;
 } Worker;
 
@@ -103,6 +108,7 @@ load_definitions(void)
 	worker.stream = NULL;
 	MemoryContextReset(worker.definitions);
 	worker.stream = stream_load(worker.slot->stream, TopMemoryContext);
+	key_load(worker.stream);
 	old = MemoryContextSwitchTo(worker.definitions);
 	worker.aggregates = run_load(worker.slot->stream);
 	MemoryContextSwitchTo(old);
@@ -151,33 +157,56 @@ fence(const Ingest *ingest)
 				 errmsg("stream \"%s\" was written by another process", worker.stream->name)));
 }
 
-static void
-feed_messages(Ingest *ingest)
+/* They live until the batch is reset, as the names and values until the messages are released. */
+static const RecordHeader *
+headers_of(const Stream *stream, int number, int *count)
 {
 	KafkaConsumer *consumer = worker.reader->consumer;
-	int count = kafka_consumer_count(consumer);
+	RecordHeader *headers;
+
+	*count = kafka_consumer_header_count(consumer, number);
+	headers = batch_alloc(stream->batch, sizeof(RecordHeader) * Max(*count, 1));
+	for (int i = 0; i < *count; i++)
+		kafka_consumer_header(consumer, number, i, &headers[i].name, &headers[i].value,
+							  &headers[i].length);
+	return headers;
+}
+
+static void
+feed_message(Ingest *ingest, int number)
+{
+	KafkaConsumer *consumer = worker.reader->consumer;
+	KafkaMessage message;
+	Record record = {0};
+
+	kafka_consumer_message(consumer, number, &message);
+	if (message.kind == KAFKA_END)
+	{
+		ingest_reach(ingest, message.partition, message.offset);
+		return;
+	}
+	record.partition = message.partition;
+	record.offset = message.offset;
+	record.value = message.value;
+	record.length = message.length;
+	record.key = message.key;
+	record.key_length = message.key_length;
+	record_set_time(&record, message.timestamp);
+	if (ingest->stream->has_headers)
+		record.headers = headers_of(ingest->stream, number, &record.nheaders);
+	ingest_record(ingest, &record);
+}
+
+static void
+feed_messages(Ingest *ingest, void *argument)
+{
+	int count = kafka_consumer_count(worker.reader->consumer);
 
 	for (int i = 0; i < count; i++)
 	{
-		KafkaMessage message;
-		Record record;
-
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		kafka_consumer_message(consumer, i, &message);
-		if (message.kind == KAFKA_END)
-		{
-			ingest_reach(ingest, message.partition, message.offset);
-			continue;
-		}
-		record.partition = message.partition;
-		record.offset = message.offset;
-		record.value = message.value;
-		record.length = message.length;
-		record.key = message.key;
-		record.key_length = message.key_length;
-		record_set_time(&record, message.timestamp);
-		ingest_record(ingest, &record);
+		feed_message(ingest, i);
 	}
 }
 
@@ -194,6 +223,25 @@ note_high_offsets(Ingest *ingest)
 	}
 }
 
+/*
+ * After the commit, so that what is wrong can be looked at in quarantine.  Batches of a single row
+ * cannot tell whether an aggregate fails on that row or on every one: several in a row can.
+ */
+static void
+judge_quality(const Counters *total, int poisoned)
+{
+	if (total->read == 0)
+		return;
+	bad_share_add(&worker.share, worker.stream, total);
+	if (poisoned == 0 || total->accepted > 0)
+		worker.poisoned_batches = 0;
+	else if (++worker.poisoned_batches >= MAX_POISONED_BATCHES)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errsafe(),
+						errmsg("stream \"%s\": its aggregates fail on every row of %d batches",
+							   worker.stream->name, worker.poisoned_batches),
+						errhint("streamagg.quarantine tells the aggregate and the SQLSTATE.")));
+}
+
 /* One transaction over what was taken, idle partitions marked; read_ms took how long. */
 static void
 run_one_batch(double read_ms)
@@ -202,13 +250,15 @@ run_one_batch(double read_ms)
 	double start;
 	Ingest *ingest;
 	TimestampTz closing;
+	Counters total;
+	int poisoned;
 
 	begin();
 	ingest = ingest_begin(worker.stream);
 	ingest->aggregates = worker.aggregates;
 	fence(ingest);
 	start = reader_clock();
-	feed_messages(ingest);
+	ingest_feed(ingest, feed_messages, NULL);
 	ingest->times.decode_ms = reader_clock() - start;
 	ingest->times.read_ms = read_ms;
 	ingest->times.commit_ms = worker.commit_ms;
@@ -216,9 +266,12 @@ run_one_batch(double read_ms)
 	note_high_offsets(ingest);
 	closing = ingest_finish(ingest, close_all);
 	worker.standing.rows += ingest->total.read;
+	total = ingest->total;
+	poisoned = ingest->poisoned;
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
 	commit();
 	reader_release(worker.reader);
+	judge_quality(&total, poisoned);
 }
 
 /* Partitions and offsets; new ones get their rows before the first record is read. */
