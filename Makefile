@@ -61,6 +61,7 @@ OBJS = \
 	src/worker/consumer.o \
 	src/worker/control.o \
 	src/worker/failure.o \
+	src/worker/feed.o \
 	src/worker/keeper.o \
 	src/worker/launcher.o \
 	src/worker/shared.o \

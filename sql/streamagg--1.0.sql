@@ -214,21 +214,21 @@ COMMENT ON TABLE streamagg.aggregate_progress IS 'Counters of each aggregate, wr
 CREATE TABLE streamagg.key_store (
   name     text PRIMARY KEY,
   source   text NOT NULL,
-  secret   bytea CHECK (length(secret) = 32),
-  owner    regrole NOT NULL,
+  secret   bytea NOT NULL CHECK (length(secret) = 32),
+  owner    oid NOT NULL,
   created  timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE streamagg.key_store IS 'The keys of protected columns; C code reads them for streams whose owner may use them.';
 COMMENT ON COLUMN streamagg.key_store.name IS 'What protect_key names.';
-COMMENT ON COLUMN streamagg.key_store.source IS 'random: the secret is here; env:NAME or file:/path: it is read from there.';
-COMMENT ON COLUMN streamagg.key_store.secret IS '256 bits; NULL where the source is elsewhere.';
+COMMENT ON COLUMN streamagg.key_store.source IS 'Where it came from: random, env:NAME or file:/path.';
+COMMENT ON COLUMN streamagg.key_store.secret IS '256 bits.';
 COMMENT ON COLUMN streamagg.key_store.owner IS 'The role that made it.';
 COMMENT ON COLUMN streamagg.key_store.created IS 'When it was made.';
 
 -- For the digests of messages in quarantine: of each database its own.
 INSERT INTO streamagg.key_store (name, source, secret, owner)
 SELECT 'streamagg:quarantine', 'random',
-       sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), current_user::regrole;
+       sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), current_user::regrole::oid;
 
 CREATE TABLE streamagg.merge_rules (
   aggregate  text PRIMARY KEY,

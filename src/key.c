@@ -40,24 +40,15 @@ typedef struct Key
 
 static CatalogStatement insert_key = {
 	"INSERT INTO streamagg.key_store (name, source, secret, owner)"
-	" SELECT $1, $2, $3, $4::pg_catalog.regrole ON CONFLICT DO NOTHING",
+	" SELECT $1, $2, $3, $4 ON CONFLICT DO NOTHING",
 	4,
 	{TEXTOID, TEXTOID, BYTEAOID, OIDOID},
 	NULL};
 
 static CatalogStatement find_key = {
-	"SELECT source, secret, owner::pg_catalog.oid FROM streamagg.key_store WHERE name = $1",
-	1,
-	{TEXTOID},
-	NULL};
+	"SELECT secret, owner FROM streamagg.key_store WHERE name = $1", 1, {TEXTOID}, NULL};
 
 /* ---------------------------------------------------------------- the key's 256 bits */
-
-static char *
-key_noun(const char *name)
-{
-	return psprintf("key \"%s\"", name);
-}
 
 static bool
 parse_hex(const char *text, uint8 *secret)
@@ -68,48 +59,24 @@ parse_hex(const char *text, uint8 *secret)
 	return true;
 }
 
-/* Where it stands outside the database, asked for as the key's owner. */
-static void
-read_reference(const char *source, const char *name, Oid owner, uint8 *secret)
-{
-	char *text;
-	bool fine;
-
-	secret_require_rights(source, owner, key_noun(name));
-	text = secret_read(source, key_noun(name));
-	fine = parse_hex(text, secret);
-	explicit_bzero(text, strlen(text));
-	if (!fine)
-		ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
-						errmsg("the source of key \"%s\" holds no key", name),
-						errdetail("It must hold 64 hexadecimal digits."),
-						errhint("openssl rand -hex 32 makes some.")));
-}
-
 /* False when there is no such key. */
 static bool
 read_key(const char *name, Key *key)
 {
-	CatalogScope scope;
 	Datum argument = CStringGetTextDatum(name);
-	char *source = NULL;
-	bool isnull = true;
-	MemoryContext context = CurrentMemoryContext;
+	CatalogScope scope;
+	bool isnull;
+	bool found;
 
 	catalog_enter(&scope);
-	if (catalog_run(&find_key, &argument, NULL) == 1)
+	found = catalog_run(&find_key, &argument, NULL) == 1;
+	if (found)
 	{
-		Datum secret = catalog_value(0, 2, &isnull);
-
-		source = MemoryContextStrdup(context, catalog_string(0, 1));
-		if (!isnull)
-			memcpy(key->secret, VARDATA_ANY(DatumGetByteaPP(secret)), KEY_LENGTH);
-		key->owner = DatumGetObjectId(catalog_value(0, 3, &isnull));
+		memcpy(key->secret, VARDATA_ANY(DatumGetByteaPP(catalog_value(0, 1, &isnull))), KEY_LENGTH);
+		key->owner = DatumGetObjectId(catalog_value(0, 2, &isnull));
 	}
 	catalog_leave(&scope);
-	if (source && secret_is_reference(source))
-		read_reference(source, name, key->owner, key->secret);
-	return source != NULL;
+	return found;
 }
 
 static void
@@ -200,12 +167,33 @@ check_name(const char *name)
 								  RESERVED_PREFIX)));
 }
 
-/* The stored secret of a new key; for a reference it is read once, so that a wrong one shows now. */
+/* From outside the database, asked for as the one who makes the key. */
+static void
+read_reference(const char *source, const char *name, uint8 *secret)
+{
+	char *noun = psprintf("key \"%s\"", name);
+	char *text;
+	bool fine;
+
+	secret_require_rights(source, GetUserId(), noun);
+	text = secret_read(source, noun);
+	fine = parse_hex(text, secret);
+	explicit_bzero(text, strlen(text));
+	if (!fine)
+		ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+						errmsg("the source of key \"%s\" holds no key", name),
+						errdetail("It must hold 64 hexadecimal digits."),
+						errhint("openssl rand -hex 32 makes some.")));
+}
+
+/*
+ * The secret of a new key.  One from outside is copied: a pseudonym must not change because a file
+ * has, and a stream must not halt because it is gone.
+ */
 static bytea *
 new_secret(const char *source, const char *name)
 {
 	bytea *secret = palloc(VARHDRSZ + KEY_LENGTH);
-	Key key;
 
 	SET_VARSIZE(secret, VARHDRSZ + KEY_LENGTH);
 	if (strcmp(source, RANDOM_SOURCE) == 0)
@@ -220,9 +208,8 @@ new_secret(const char *source, const char *name)
 						errmsg("invalid source of key \"%s\"", name),
 						errdetail("It must be random, env:NAME or file:/absolute/path."),
 						errhint("A key is not given as text here: it would stand in the log.")));
-	read_reference(source, name, GetUserId(), key.secret);
-	explicit_bzero(&key, sizeof(key));
-	return NULL;
+	read_reference(source, name, (uint8 *) VARDATA(secret));
+	return secret;
 }
 
 /*
@@ -245,7 +232,7 @@ streamagg_create_key(PG_FUNCTION_ARGS)
 	values[1] = CStringGetTextDatum(source);
 	values[2] = PointerGetDatum(secret);
 	values[3] = ObjectIdGetDatum(GetUserId());
-	if (catalog_execute(&insert_key, values, secret ? NULL : "  n ") == 0)
+	if (catalog_execute(&insert_key, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("key \"%s\" already exists", name),
 				 errhint("Pseudonyms made with it would change: choose another name.")));

@@ -137,6 +137,8 @@ push_batch(Stream *stream, Pushed *pushed)
 	ingest_finish(ingest, false);
 	run_free(ingest->aggregates);
 	bad_share_add(&share, stream, &ingest->total);
+	if (ingest->total.quarantined > 0)
+		quarantine_trim_if_due(); /* a database of local streams has no keeper */
 	return ingest;
 }
 

@@ -11,11 +11,14 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/timestamp.h"
 
 #include "catalog.h"
 #include "event.h"
 #include "quarantine.h"
 #include "streamagg.h"
+
+#define TRIM_EVERY_MS 60000
 
 enum
 {
@@ -58,8 +61,9 @@ static const Oid element_types[COLUMNS] = {INT4OID, INT8OID, TEXTOID, TEXTOID,
 										   TEXTOID, TEXTOID, TEXTOID, JSONBOID};
 
 static CatalogStatement delete_old = {
-	"DELETE FROM streamagg.quarantine_log"
-	" WHERE received_at < pg_catalog.clock_timestamp() - $1 * interval '1 minute'",
+	"DELETE FROM streamagg.quarantine_log q USING streamagg.stream_progress s"
+	" WHERE q.stream = s.stream"
+	" AND q.received_at < pg_catalog.clock_timestamp() - $1 * interval '1 minute'",
 	1,
 	{INT4OID},
 	NULL};
@@ -173,6 +177,18 @@ trim(CatalogStatement *statement, Datum limit, const char *why)
 	if (deleted > 0)
 		event_log(InvalidOid, "trim_quarantine",
 				  psprintf(UINT64_FORMAT " records deleted: %s", deleted, why));
+}
+
+void
+quarantine_trim_if_due(void)
+{
+	static TimestampTz last = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(last, now, TRIM_EVERY_MS))
+		return;
+	last = now;
+	quarantine_trim();
 }
 
 void

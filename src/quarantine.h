@@ -23,5 +23,7 @@ extern void quarantine_store(Quarantine *quarantine);
  * streamagg.quarantine_max_rows; the events tell how many.
  */
 extern void quarantine_trim(void);
+/* The same, if this process has not done it for a minute. */
+extern void quarantine_trim_if_due(void);
 
 #endif

@@ -31,6 +31,7 @@
 #include "compat.h"
 #include "consumer.h"
 #include "failure.h"
+#include "feed.h"
 #include "key.h"
 #include "reader.h"
 #include "shared.h"
@@ -157,59 +158,6 @@ fence(const Ingest *ingest)
 				 errmsg("stream \"%s\" was written by another process", worker.stream->name)));
 }
 
-/* They live until the batch is reset, as the names and values until the messages are released. */
-static const RecordHeader *
-headers_of(const Stream *stream, int number, int *count)
-{
-	KafkaConsumer *consumer = worker.reader->consumer;
-	RecordHeader *headers;
-
-	*count = kafka_consumer_header_count(consumer, number);
-	headers = batch_alloc(stream->batch, sizeof(RecordHeader) * Max(*count, 1));
-	for (int i = 0; i < *count; i++)
-		kafka_consumer_header(consumer, number, i, &headers[i].name, &headers[i].value,
-							  &headers[i].length);
-	return headers;
-}
-
-static void
-feed_message(Ingest *ingest, int number)
-{
-	KafkaConsumer *consumer = worker.reader->consumer;
-	KafkaMessage message;
-	Record record = {0};
-
-	kafka_consumer_message(consumer, number, &message);
-	if (message.kind == KAFKA_END)
-	{
-		ingest_reach(ingest, message.partition, message.offset);
-		return;
-	}
-	record.partition = message.partition;
-	record.offset = message.offset;
-	record.value = message.value;
-	record.length = message.length;
-	record.key = message.key;
-	record.key_length = message.key_length;
-	record_set_time(&record, message.timestamp);
-	if (ingest->stream->has_headers)
-		record.headers = headers_of(ingest->stream, number, &record.nheaders);
-	ingest_record(ingest, &record);
-}
-
-static void
-feed_messages(Ingest *ingest, void *argument)
-{
-	int count = kafka_consumer_count(worker.reader->consumer);
-
-	for (int i = 0; i < count; i++)
-	{
-		if (i % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
-		feed_message(ingest, i);
-	}
-}
-
 static void
 note_high_offsets(Ingest *ingest)
 {
@@ -258,7 +206,7 @@ run_one_batch(double read_ms)
 	ingest->aggregates = worker.aggregates;
 	fence(ingest);
 	start = reader_clock();
-	ingest_feed(ingest, feed_messages, NULL);
+	ingest_feed(ingest, feed_messages, worker.reader->consumer);
 	ingest->times.decode_ms = reader_clock() - start;
 	ingest->times.read_ms = read_ms;
 	ingest->times.commit_ms = worker.commit_ms;
