@@ -53,6 +53,7 @@ OBJS = \
 	src/aggregate/rewrite.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
+	src/aggregate/target.o \
 	src/aggregate/window.o \
 	src/kafka/client.o \
 	src/kafka/config.o \

@@ -22,6 +22,7 @@
 #include "definition.h"
 #include "run.h"
 #include "stream.h"
+#include "target.h"
 
 static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
@@ -57,6 +58,7 @@ void
 run_apply_neutral_settings(void)
 {
 	run_apply_settings("UTC", "ISO, MDY", "postgres");
+	apply("row_security", "off"); /* an error instead of rows that are left out */
 	apply("extra_float_digits", "1");
 	apply("bytea_output", "hex");
 	apply("lc_monetary", "C");
@@ -122,6 +124,7 @@ understand(Loaded *loaded)
 	Aggregate *aggregate = loaded->aggregate;
 	Definition *definition;
 
+	target_check(aggregate->state, aggregate->name);
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states);
 	aggregate->window = definition->window;

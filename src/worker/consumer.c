@@ -63,11 +63,17 @@ static uint32 mapping_hashes[2]; /* the owner's and PUBLIC's */
 
 /* ---------------------------------------------------------------- definitions */
 
+/* The stream, or a state table: whose that is, and whether it may be written, is asked again. */
 static void
 on_relation_change(Datum argument, Oid relid)
 {
+	ListCell *cell;
+
 	if (relid == InvalidOid || (worker.slot && relid == worker.slot->stream))
 		stale = true;
+	foreach (cell, worker.aggregates)
+		if (((Aggregate *) lfirst(cell))->state == relid)
+			stale = true;
 }
 
 /* hash 0: everything may have changed, which is no reason to think that this has */
@@ -104,7 +110,7 @@ load_definitions(void)
 		return;
 	stale = false;
 	run_free(worker.aggregates);
-	worker.aggregates = NIL;
+	worker.aggregates = NIL; /* before anything that lets the callback look at it */
 	stream_free(worker.stream);
 	worker.stream = NULL;
 	MemoryContextReset(worker.definitions);
