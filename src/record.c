@@ -127,9 +127,9 @@ convert_time(const StreamColumn *column, const Record *record, Datum *value, boo
 		return ERRCODE_DATETIME_FIELD_OVERFLOW;
 	*isnull = record->has_time == RECORD_TIME_NONE;
 	if (*isnull)
-		return 0;
+		return convert_null(&column->conversion);
 	*value = TimestampTzGetDatum(record->time);
-	if (column->type == TIMESTAMPTZOID)
+	if (column->type == TIMESTAMPTZOID && column->conversion.typmod < 0)
 		return 0;
 	set_string(&text, timestamptz_to_str(record->time), 0);
 	text.length = strlen(text.text);
@@ -157,7 +157,8 @@ convert_column(Stream *stream, const StreamColumn *column, const Record *record,
 		found = &meta;
 	}
 	*isnull = found->kind == JSON_MISSING || found->kind == JSON_NULL;
-	return *isnull ? 0 : convert_value(&column->conversion, found, value);
+	return *isnull ? convert_null(&column->conversion)
+				   : convert_value(&column->conversion, found, value);
 }
 
 static bool
@@ -236,11 +237,13 @@ value_reason(int code)
 		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
 			return "the number is out of range or would be rounded";
 		case ERRCODE_DATETIME_FIELD_OVERFLOW:
-			return "the time is out of range";
+			return "the time is out of range or would be rounded";
 		case ERRCODE_INVALID_DATETIME_FORMAT:
 			return "the value is not a time";
 		case ERRCODE_STRING_DATA_RIGHT_TRUNCATION:
 			return "the value is too long";
+		case ERRCODE_NOT_NULL_VIOLATION:
+			return "it is missing or null, or a part of it is";
 		case ERRCODE_CHECK_VIOLATION:
 			return "the value breaks a constraint of its domain";
 		case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE:

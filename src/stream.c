@@ -168,20 +168,32 @@ add_path(Stream *stream, const char *column, const char *path)
 	return index;
 }
 
+static ConvertEncoding
+parse_encoding(const char *name)
+{
+	ConvertEncoding encoding;
+
+	if (!encoding_parse(name, &encoding))
+		elog(ERROR, "unknown encoding \"%s\"", name);
+	return encoding;
+}
+
 static void
 check_column_options(const Stream *stream, const StreamColumn *column, const char *path,
 					 const char *meta, const char *encoding)
 {
+	Oid wanted = encoding_type(parse_encoding(encoding));
+
 	if (path && meta)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("column \"%s\" of stream \"%s\" has both path and meta",
 							   column->name, stream->name)));
-	if (encoding && (column->type != TIMESTAMPTZOID || meta))
+	if (encoding && (getBaseType(column->type) != wanted || meta))
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("column \"%s\" of stream \"%s\" cannot have encoding \"%s\"",
 							   column->name, stream->name, encoding),
-						errdetail("It is for columns of type timestamp with time zone that come "
-								  "from the document.")));
+						errdetail("It is for columns of type %s that come from the document.",
+								  format_type_be(wanted))));
 }
 
 static void *
@@ -217,7 +229,7 @@ load_column(Stream *stream, StreamColumn *column, Form_pg_attribute attribute)
 	if (column->source == SOURCE_PATH)
 		column->value = add_path(stream, column->name, path);
 	convert_init(&column->conversion, attribute->atttypid, attribute->atttypmod,
-				 time_encoding(encoding), alloc_in_batch, stream->batch);
+				 parse_encoding(encoding), alloc_in_batch, stream->batch);
 }
 
 static void
