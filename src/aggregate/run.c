@@ -61,6 +61,9 @@ run_apply_neutral_settings(void)
 	apply("row_security", "off"); /* an error instead of rows that are left out */
 	apply("extra_float_digits", "1");
 	apply("bytea_output", "hex");
+	apply("array_nulls", "on");
+	apply("xmloption", "content");
+	apply("timezone_abbreviations", "Default");
 	apply("lc_monetary", "C");
 	apply("lc_numeric", "C");
 	apply("lc_time", "C");
