@@ -21,6 +21,7 @@
 #include "shape.h"
 
 #define KEY "v"
+#define MOST_MEMORY (1024 * 1024)
 
 /* A call of the function for rows of one attribute. */
 typedef struct Populate
@@ -91,6 +92,14 @@ nested_follow(Nested *nested)
 	nested->shape = NULL;
 	MemoryContextReset(nested->context);
 	fill(nested);
+}
+
+/* A domain's CHECK that fails inside leaves its memory there until one holds. */
+void
+nested_failed(Nested *nested)
+{
+	if (MemoryContextMemAllocated(nested->context, true) > MOST_MEMORY)
+		nested->shape = NULL;
 }
 
 Jsonb *
