@@ -11,7 +11,6 @@
 #include "access/tupdesc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
@@ -95,8 +94,6 @@ describe_composite(Look look, Oid type)
 	look.hidden = true;
 	shape->kind = SHAPE_COMPOSITE;
 	shape->type = type;
-	shape->relation = get_typ_typrelid(type);
-	LockRelationOid(shape->relation, AccessShareLock);
 	shape->version = lookup_type_cache(type, TYPECACHE_TUPDESC)->tupDesc_identifier;
 	desc = lookup_rowtype_tupdesc_copy(type, -1);
 	shape->names = palloc(sizeof(char *) * Max(desc->natts, 1));
@@ -160,12 +157,9 @@ shape_create(Oid type, int32 typmod)
 bool
 shape_is_current(const Shape *shape)
 {
-	if (shape->kind == SHAPE_COMPOSITE)
-	{
-		LockRelationOid(shape->relation, AccessShareLock);
-		if (lookup_type_cache(shape->type, TYPECACHE_TUPDESC)->tupDesc_identifier != shape->version)
-			return false;
-	}
+	if (shape->kind == SHAPE_COMPOSITE &&
+		lookup_type_cache(shape->type, TYPECACHE_TUPDESC)->tupDesc_identifier != shape->version)
+		return false;
 	for (int i = 0; i < shape->nparts; i++)
 		if (!shape_is_current(shape->parts[i]))
 			return false;
