@@ -57,7 +57,7 @@ SELECT o, try(o) FROM unnest(ARRAY[$$format 'csv'$$, $$format 'avro'$$, $$format
   $$min_partitions '8'$$, $$max_offsets_per_batch '1000'$$, $$archive 'on'$$, $$archive_keep '7 days'$$, $$dedup_key 'c'$$,
   $$dedup_within '1 h'$$]) o;
 SELECT o, try($$event_time 'ts'$$, o) FROM unnest(ARRAY[$$meta 'headers'$$, $$meta 'header:trace'$$, $$meta 'rest'$$, $$meta 'raw'$$,
-  $$encoding 'base64'$$, $$encoding 'hex'$$, $$protect 'hmac'$$, $$protect_key 'pii'$$, $$domain 'd'$$, $$canonical 'inet'$$]) o;
+  $$protect 'hmac'$$, $$protect_key 'pii'$$, $$domain 'd'$$, $$canonical 'inet'$$]) o;
 
 -- what needs the table: event_time, columns, the topic of a broker's stream
 SELECT try($$event_time 'no'$$);
@@ -66,6 +66,7 @@ SELECT try($$event_time 'c'$$, '', 'bigint');
 SELECT try($$event_time 'ctid'$$);
 SELECT try($$event_time 'ts'$$, $$path 'a', meta 'key'$$, 'text');
 SELECT try($$event_time 'ts'$$, $$encoding 'epoch_s'$$, 'bigint');
+SELECT e, t, try($$event_time 'ts'$$, format('encoding %L', e), t) FROM unnest(ARRAY['base64', 'hex']) e, unnest(ARRAY['bytea', 'text']) t;
 SELECT try($$event_time 'ts'$$, $$meta 'timestamp', encoding 'epoch_s'$$);
 SELECT try($$event_time 'ts'$$, '', 'int GENERATED ALWAYS AS (1) STORED');
 CREATE FOREIGN TABLE no_topic (ts timestamptz) SERVER options_kafka OPTIONS (event_time 'ts');
