@@ -20,6 +20,7 @@ OBJS = \
 	src/push.o \
 	src/quarantine.o \
 	src/record.o \
+	src/secret.o \
 	src/stream.o \
 	src/decode/convert.o \
 	src/decode/json.o \
