@@ -23,6 +23,7 @@
 #define LOG_LINES 8
 #define DESTROY_SECONDS 3
 #define QUIET_MS 60000
+#define SCRAM_WITH_KAFKA_4 0x02060100 /* older ones send a nonce that Kafka 4 refuses */
 #define TEXT_BYTES sizeof(((KafkaTrouble *) NULL)->text)
 
 typedef struct LogLine
@@ -220,8 +221,11 @@ kafka_hint(rd_kafka_resp_err_t error)
 	{
 		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
 		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-			return "Check username and password of the user mapping, and sasl_mechanism of the "
-				   "server.";
+			return rd_kafka_version() < SCRAM_WITH_KAFKA_4
+					   ? "Check username and password of the user mapping, and sasl_mechanism of "
+						 "the server; for SCRAM with Kafka 4 librdkafka must be 2.6.1 or newer."
+					   : "Check username and password of the user mapping, and sasl_mechanism of "
+						 "the server.";
 		case RD_KAFKA_RESP_ERR__SSL:
 			return "Check security_protocol, ssl_ca_pem or ssl_ca_location of the server, and the "
 				   "broker's certificate.";

@@ -15,8 +15,6 @@
 #include "options.h"
 #include "security.h"
 
-#define SUPERUSERS_SERVER "Only a server that belongs to a superuser may do so."
-
 static bool
 has_value(List *options, const char *name, const char *value)
 {
@@ -54,27 +52,23 @@ require_encrypted_password(List *options, Oid role)
 {
 	if (has_value(options, "sasl_mechanism", "PLAIN") &&
 		(kafka_security_layers(options) & KAFKA_TLS) == 0 && !superuser_arg(role))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("role \"%s\" may not have passwords sent without encryption",
-					GetUserNameFromId(role, false)),
-			 errdetail("PLAIN over sasl_plaintext shows them to the network."),
-			 errhint(
-				 "Use security_protocol 'sasl_ssl', or a SCRAM mechanism. " SUPERUSERS_SERVER)));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("role \"%s\" may not have passwords sent without encryption",
+							   GetUserNameFromId(role, false)),
+						errdetail("PLAIN over sasl_plaintext shows them to the network."),
+						errhint("Use security_protocol 'sasl_ssl' or a SCRAM mechanism. A server "
+								"that belongs to a superuser may have it.")));
 }
 
 static void
 require_checked_host(List *options, Oid role)
 {
 	if (has_value(options, "ssl_endpoint_identification_algorithm", "none") && !superuser_arg(role))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("role \"%s\" may not leave the names of brokers unchecked",
-					GetUserNameFromId(role, false)),
-			 errhint(
-				 "Leave out option ssl_endpoint_identification_algorithm. " SUPERUSERS_SERVER)));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("role \"%s\" may not leave the names of brokers unchecked",
+							   GetUserNameFromId(role, false)),
+						errhint("Leave out option ssl_endpoint_identification_algorithm. A server "
+								"that belongs to a superuser may have it.")));
 }
 
 static void
