@@ -80,9 +80,6 @@ SELECT count(*) FROM streamagg.quarantine;
 SELECT feed(1, 1);
 SELECT stream, reason, array_agg(record_offset ORDER BY received_at DESC) FROM streamagg.quarantine WHERE partition = 9 GROUP BY 1, 2 ORDER BY 1;
 SELECT count(*) FROM streamagg.quarantine WHERE stream = 's'::regclass;
--- not again within the minute
-SELECT feed(1, 10);
-SELECT count(*) FROM streamagg.quarantine WHERE stream = 's'::regclass;
 SELECT event, detail FROM streamagg.events WHERE event = 'trim_quarantine';
 \o /dev/null
 ALTER SYSTEM RESET streamagg.quarantine_max_rows;
