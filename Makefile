@@ -34,13 +34,21 @@ OBJS = \
 	src/secret.o \
 	src/sqlstate.o \
 	src/stream.o \
+	src/decode/clock.o \
 	src/decode/convert.o \
+	src/decode/domain.o \
+	src/decode/encoding.o \
 	src/decode/json.o \
 	src/decode/json_verdict.o \
 	src/decode/json_walk.o \
+	src/decode/labels.o \
+	src/decode/nested.o \
 	src/decode/number.o \
 	src/decode/path.o \
+	src/decode/rounding.o \
+	src/decode/shape.o \
 	src/decode/time.o \
+	src/decode/ways_bytes.o \
 	src/decode/ways_number.o \
 	src/decode/ways_text.o \
 	src/fdw/scan.o \
@@ -58,7 +66,9 @@ OBJS = \
 	src/kafka/client.o \
 	src/kafka/config.o \
 	src/kafka/consumer.o \
+	src/kafka/credentials.o \
 	src/kafka/probe.o \
+	src/kafka/security.o \
 	src/worker/consumer.o \
 	src/worker/control.o \
 	src/worker/failure.o \

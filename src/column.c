@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "foreign/foreign.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "column.h"
 #include "decode/path.h"
@@ -106,17 +107,28 @@ add_path(Stream *stream, const List *keys)
 
 /* ---------------------------------------------------------------- a column */
 
+static ConvertEncoding
+parse_encoding(const char *name)
+{
+	ConvertEncoding encoding;
+
+	if (!encoding_parse(name, &encoding))
+		elog(ERROR, "unknown encoding \"%s\"", name);
+	return encoding;
+}
+
 static void
 check_options(const Stream *stream, const StreamColumn *column, const char *path, const char *meta,
 			  const char *encoding)
 {
+	Oid wanted = encoding_type(parse_encoding(encoding));
+
 	if (path && meta)
 		refuse(stream, column, "It has both path and meta.", NULL);
-	if (encoding && (column->type != TIMESTAMPTZOID || meta))
+	if (encoding && (getBaseType(column->type) != wanted || meta))
 		refuse(stream, column,
-			   psprintf("Encoding %s is for columns of type timestamp with time zone that come "
-						"from the document.",
-						encoding),
+			   psprintf("Encoding %s is for columns of type %s that come from the document.",
+						encoding, format_type_be(wanted)),
 			   NULL);
 	if (column->protection.kind == PROTECT_NONE)
 		return;
@@ -163,7 +175,7 @@ load_column(Stream *stream, StreamColumn *column, Form_pg_attribute attribute)
 	}
 	if (column->protection.kind == PROTECT_NONE)
 		convert_init(&column->conversion, attribute->atttypid, attribute->atttypmod,
-					 time_encoding(encoding), alloc_in_batch, stream->batch);
+					 parse_encoding(encoding), alloc_in_batch, stream->batch);
 }
 
 /* ---------------------------------------------------------------- no second way */

@@ -50,6 +50,13 @@ make_bytes(Stream *stream, const char *bytes, size_t length)
 	return PointerGetDatum(made);
 }
 
+/* A domain may refuse it. */
+static int
+null_verdict(const StreamColumn *column)
+{
+	return column->protection.kind == PROTECT_NONE ? convert_null(&column->conversion) : 0;
+}
+
 /* Protected, converted, or as they are. */
 static int
 convert_bytes(Stream *stream, const StreamColumn *column, const char *bytes, size_t length,
@@ -59,7 +66,7 @@ convert_bytes(Stream *stream, const StreamColumn *column, const char *bytes, siz
 
 	*isnull = bytes == NULL;
 	if (*isnull)
-		return 0;
+		return null_verdict(column);
 	if (column->type == BYTEAOID && column->protection.kind == PROTECT_NONE)
 	{
 		*value = make_bytes(stream, bytes, length);
@@ -84,9 +91,9 @@ convert_time(const StreamColumn *column, const Record *record, Datum *value, boo
 		return ERRCODE_DATETIME_FIELD_OVERFLOW;
 	*isnull = record->has_time == RECORD_TIME_NONE;
 	if (*isnull)
-		return 0;
+		return null_verdict(column);
 	*value = TimestampTzGetDatum(record->time);
-	if (column->type == TIMESTAMPTZOID)
+	if (column->type == TIMESTAMPTZOID && column->conversion.typmod < 0)
 		return 0;
 	printed = timestamptz_to_str(record->time);
 	set_string(&text, printed, strlen(printed));
@@ -107,7 +114,7 @@ convert_scalar(const Stream *stream, const StreamColumn *column, const Record *r
 	else
 		set_string(&scalar, stream->topic, stream->topic ? strlen(stream->topic) : 0);
 	*isnull = scalar.kind == JSON_MISSING;
-	return *isnull ? 0 : convert_value(&column->conversion, &scalar, value);
+	return *isnull ? null_verdict(column) : convert_value(&column->conversion, &scalar, value);
 }
 
 /* ---------------------------------------------------------------- headers */
@@ -186,7 +193,7 @@ convert_header(Stream *stream, const StreamColumn *column, const Record *record,
 			found = &record->headers[i];
 	*isnull = true;
 	if (found == NULL)
-		return 0;
+		return null_verdict(column);
 	return convert_bytes(stream, column, found->value, found->length, value, isnull, stage);
 }
 

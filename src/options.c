@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "decode/encoding.h"
 #include "decode/path.h"
 #include "options.h"
 #include "protect.h"
@@ -150,12 +151,9 @@ check_canonical(const char *value)
 static const char *
 check_encoding(const char *value)
 {
-	static const char *const words[] = {"epoch_s", "epoch_ms", "epoch_us", "iso8601", NULL};
-	static const char *const later[] = {"base64", "hex", NULL};
+	ConvertEncoding unused;
 
-	if (is_one_of(value, later))
-		return LATER "base64 and hex.";
-	return is_one_of(value, words) ? NULL : "It must be epoch_s, epoch_ms, epoch_us or iso8601.";
+	return encoding_parse(value, &unused) ? NULL : "It must be " ENCODING_NAMES ".";
 }
 
 const OptionSpec table_options[] = {

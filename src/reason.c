@@ -34,11 +34,13 @@ value_reason(int code)
 		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
 			return "the number is out of range or would be rounded";
 		case ERRCODE_DATETIME_FIELD_OVERFLOW:
-			return "the time is out of range";
+			return "the time is out of range or would be rounded";
 		case ERRCODE_INVALID_DATETIME_FORMAT:
 			return "the value is not a time";
 		case ERRCODE_STRING_DATA_RIGHT_TRUNCATION:
 			return "the value is too long";
+		case ERRCODE_NOT_NULL_VIOLATION:
+			return "it is missing or null, or a part of it is";
 		case ERRCODE_CHECK_VIOLATION:
 			return "the value breaks a constraint of its domain";
 		case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE:

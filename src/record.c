@@ -92,12 +92,11 @@ convert_column(Stream *stream, const StreamColumn *column, const Record *record,
 	if (column->source != SOURCE_PATH)
 		return meta_convert(stream, column, record, value, isnull, stage);
 	*stage = "convert";
-	if (found->kind == JSON_MISSING || found->kind == JSON_NULL)
-		return 0;
-	*isnull = false;
+	*isnull = found->kind == JSON_MISSING || found->kind == JSON_NULL;
 	if (column->protection.kind != PROTECT_NONE)
-		return protect_value(&column->protection, found, value, isnull, stage);
-	return convert_value(&column->conversion, found, value);
+		return *isnull ? 0 : protect_value(&column->protection, found, value, isnull, stage);
+	return *isnull ? convert_null(&column->conversion)
+				   : convert_value(&column->conversion, found, value);
 }
 
 static bool

@@ -58,9 +58,12 @@ void
 run_apply_neutral_settings(void)
 {
 	run_apply_settings("UTC", "ISO, MDY", "postgres");
-	apply("row_security", "off"); /* an error instead of rows that are left out */
+	apply("row_security", "on");
 	apply("extra_float_digits", "1");
 	apply("bytea_output", "hex");
+	apply("array_nulls", "on");
+	apply("xmloption", "content");
+	apply("timezone_abbreviations", "Default");
 	apply("lc_monetary", "C");
 	apply("lc_numeric", "C");
 	apply("lc_time", "C");

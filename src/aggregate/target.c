@@ -10,6 +10,7 @@
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 
 #include "streamagg.h"
 #include "target.h"
@@ -36,6 +37,16 @@ refuse_shape(const Relation rel, const char *aggregate)
 					errhint("Drop its rules, or make the aggregate anew.")));
 }
 
+/* Joined tables may have it: their rows are those that the owner may see. */
+static void
+refuse_row_security(const Relation rel, const char *aggregate)
+{
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errsafe(),
+					errmsg("state table \"%s\" of aggregate \"%s\" has row-level security",
+						   RelationGetRelationName(rel), aggregate),
+					errhint("ALTER TABLE … NO FORCE ROW LEVEL SECURITY.")));
+}
+
 void
 target_check(Oid state, const char *aggregate)
 {
@@ -45,5 +56,7 @@ target_check(Oid state, const char *aggregate)
 		refuse_shape(rel, aggregate);
 	if (rel->rd_rel->relowner != GetUserId())
 		refuse_owner(rel, aggregate);
+	if (check_enable_rls(state, GetUserId(), true) == RLS_ENABLED)
+		refuse_row_security(rel, aggregate);
 	relation_close(rel, NoLock);
 }

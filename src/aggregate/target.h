@@ -5,9 +5,9 @@
 #define STREAMAGG_TARGET_H
 
 /*
- * Raises 42501 for a state table that does not belong to the current user, the stream's owner, and
- * 55000 for one that is no plain table or has rewrite rules.  Row security that would apply raises
- * 42501 by itself: statements run with row_security off.
+ * Raises 42501 for a state table that does not belong to the current user, the stream's owner, or
+ * whose row-level security applies to it, and 55000 for one that is no plain table or has rewrite
+ * rules.
  */
 extern void target_check(Oid state, const char *aggregate);
 

@@ -33,18 +33,6 @@ typedef struct TimeParts
 	int64 shift;	/* microseconds east of UTC */
 } TimeParts;
 
-TimeEncoding
-time_encoding(const char *name)
-{
-	if (name == NULL)
-		return ENCODING_NONE;
-	if (strcmp(name, "epoch_s") == 0)
-		return ENCODING_EPOCH_S;
-	if (strcmp(name, "epoch_ms") == 0)
-		return ENCODING_EPOCH_MS;
-	return strcmp(name, "epoch_us") == 0 ? ENCODING_EPOCH_US : ENCODING_ISO8601;
-}
-
 static inline bool
 is_blank(char c)
 {
@@ -178,19 +166,16 @@ parse_parts(const char *text, size_t length, TimeParts *parts, int64 *clock)
 	return take_time(&scan, parts) ? judge_parts(parts, clock) : ERRCODE_INVALID_DATETIME_FORMAT;
 }
 
-static bool
-parse_infinity(const char *text, size_t length, TimestampTz *value)
+/* 1 for the word infinity, -1 for -infinity, else 0. */
+static int
+infinity_sign(const char *text, size_t length)
 {
 	Scanner scan = trimmed(text, length);
 
 	length = scan.end - scan.at;
 	if (length == 8 && pg_strncasecmp(scan.at, "infinity", 8) == 0)
-		*value = DT_NOEND;
-	else if (length == 9 && pg_strncasecmp(scan.at, "-infinity", 9) == 0)
-		*value = DT_NOBEGIN;
-	else
-		return false;
-	return true;
+		return 1;
+	return length == 9 && pg_strncasecmp(scan.at, "-infinity", 9) == 0 ? -1 : 0;
 }
 
 /* Microseconds since 2000-01-01 UTC; the words infinity and -infinity, too. */
@@ -199,9 +184,11 @@ time_parse_iso(const char *text, size_t length, TimestampTz *value)
 {
 	TimeParts parts;
 	int64 clock;
+	int sign = infinity_sign(text, length);
 	int fault;
 
-	if (parse_infinity(text, length, value))
+	*value = sign > 0 ? DT_NOEND : DT_NOBEGIN;
+	if (sign)
 		return 0;
 	fault = parse_parts(text, length, &parts, &clock);
 	if (fault)
@@ -217,8 +204,13 @@ time_parse_date(const char *text, size_t length, DateADT *value)
 {
 	TimeParts parts;
 	int64 clock;
-	int fault = parse_parts(text, length, &parts, &clock);
+	int sign = infinity_sign(text, length);
+	int fault;
 
+	*value = sign > 0 ? DATEVAL_NOEND : DATEVAL_NOBEGIN;
+	if (sign)
+		return 0;
+	fault = parse_parts(text, length, &parts, &clock);
 	if (fault)
 		return fault;
 	*value = date2j(parts.year, parts.month, parts.day) - POSTGRES_EPOCH_JDATE;
@@ -227,7 +219,7 @@ time_parse_date(const char *text, size_t length, DateADT *value)
 
 /* A decimal number of seconds, milliseconds or microseconds since 1970-01-01 UTC. */
 int
-time_parse_epoch(const char *text, size_t length, TimeEncoding unit, TimestampTz *value)
+time_parse_epoch(const char *text, size_t length, ConvertEncoding unit, TimestampTz *value)
 {
 	static const int64 epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 	Scanner scan = trimmed(text, length);

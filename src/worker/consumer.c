@@ -369,6 +369,10 @@ apply_settings(void)
 		{"IntervalStyle", "postgres"},
 		{"bytea_output", "hex"},
 		{"extra_float_digits", "1"},
+		{"array_nulls", "on"},
+		{"xmloption", "content"},
+		{"timezone_abbreviations", "Default"},
+		{"lc_monetary", "C"},
 		{"plan_cache_mode", "auto"},
 #if PG_VERSION_NUM >= 170000
 		{"transaction_timeout", "0"},

@@ -6,6 +6,12 @@
 #   $kafka->create_topic('t', 4, 'cleanup.policy=compact');
 #   $kafka->produce('t', "0\tkey\t{}");
 #
+# With users it also listens on SASL_SSL (PLAIN and SCRAM-SHA-256) and on SSL, there only for clients
+# with a certificate that it has signed:
+#
+#   my $kafka = StreamaggKafka->new(users => { alice => 'secret' });
+#   $kafka->bootstrap('SASL_SSL');   slurp_file($kafka->file('ca.pem'));
+#
 # Everything waits by polling; nothing sleeps a fixed time. The broker dies with the test.
 # The environment names the jars: STREAMAGG_KAFKA_JARS (set by test/run).
 package StreamaggKafka;
@@ -31,7 +37,7 @@ our $scripts = abs_path(dirname(__FILE__) . '/../kafka');
 my $brokers = 0;
 my @running;
 
-# name: default TEST_kafka1, …; config: further properties of the broker. What an earlier run of
+# name: default TEST_kafka1, …; config: further properties of the broker; users: password by name. What an earlier run of
 # the test left is removed.
 sub new
 {
@@ -52,15 +58,71 @@ sub new
     }, $class;
     remove_tree($self->{dir});
     make_path($self->{dir});
-    $self->_configure($args{config} // {});
+    my $users = $args{users} // {};
+    $self->_configure({ %{ $args{config} // {} }, %$users ? $self->_secure($users) : () });
     $self->_java('kafka.tools.StorageTool', 'format', '-t', 'c3RyZWFtYWdnLXRlc3QtMQ',
-        '-c', "$self->{dir}/server.properties");
+        '-c', "$self->{dir}/server.properties",
+        map { ('--add-scram', "SCRAM-SHA-256=[name=$_,password=$users->{$_}]") } sort keys %$users);
     return $self;
 }
 
-sub bootstrap { my $self = shift; return "127.0.0.1:$self->{port}"; }
+# listener: default PLAINTEXT.
+sub bootstrap
+{
+    my ($self, $listener) = @_;
+    return '127.0.0.1:' . ($listener ? $self->{listeners}{$listener} : $self->{port});
+}
+
+# A file of the broker's directory: ca.pem, and client.pem and client.key of a client.
+sub file { my ($self, $name) = @_; return "$self->{dir}/$name"; }
 sub pid { my $self = shift; return $self->{pid}; }
 sub logfile { my $self = shift; return $self->{log}; }
+
+sub _openssl
+{
+    my ($self, @command) = @_;
+    my $output = '';
+    IPC::Run::run([ 'openssl', @command ], '<', \undef, '&>', \$output) or croak "@command: $output";
+    return;
+}
+
+# NAME.key and NAME.pem, signed by the authority in ca.pem; encrypted with the password if there is one.
+sub _certify
+{
+    my ($self, $name, $password) = @_;
+    $self->_openssl('req', '-newkey', 'rsa:2048', defined $password ? ('-passout', "pass:$password") : '-nodes',
+        '-subj', "/CN=$name", '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', $self->file("$name.key"), '-out', $self->file("$name.csr"));
+    $self->_openssl('x509', '-req', '-days', 2, '-in', $self->file("$name.csr"), '-CA', $self->file('ca.pem'), '-CAkey', $self->file('ca.key'),
+        '-CAcreateserial', '-copy_extensions', 'copy', '-out', $self->file("$name.pem"));
+    return;
+}
+
+# Certificates, and the properties of the listeners that need them.
+sub _secure
+{
+    my ($self, $users) = @_;
+    my %port = map { $_ => PostgreSQL::Test::Cluster::get_free_port() } 'SASL_SSL', 'SSL';
+    $self->{listeners} = \%port;
+    $self->_openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2, '-subj', '/CN=ca',
+        '-keyout', $self->file('ca.key'), '-out', $self->file('ca.pem'));
+    $self->_certify('broker');
+    $self->_certify('client', 'key-password');
+    PostgreSQL::Test::Utils::append_to_file($self->file('broker.store'),
+        join '', map { PostgreSQL::Test::Utils::slurp_file($self->file("broker.$_")) } 'key', 'pem');
+    my $jaas = join ' ', 'org.apache.kafka.common.security.plain.PlainLoginModule required',
+      map { qq(user_$_="$users->{$_}") } sort keys %$users;
+    return (
+        'listeners' => join(',', "PLAINTEXT://127.0.0.1:$self->{port}", "CONTROLLER://127.0.0.1:$self->{controller}",
+            map { "$_://127.0.0.1:$port{$_}" } sort keys %port),
+        'advertised.listeners' => join(',', "PLAINTEXT://127.0.0.1:$self->{port}", map { "$_://127.0.0.1:$port{$_}" } sort keys %port),
+        'listener.security.protocol.map' => 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL',
+        'ssl.keystore.type' => 'PEM', 'ssl.keystore.location' => $self->file('broker.store'),
+        'ssl.truststore.type' => 'PEM', 'ssl.truststore.location' => $self->file('ca.pem'),
+        'listener.name.ssl.ssl.client.auth' => 'required',
+        'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256',
+        'listener.name.sasl_ssl.plain.sasl.jaas.config' => "$jaas;",
+        'listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config' => 'org.apache.kafka.common.security.scram.ScramLoginModule required;');
+}
 
 sub _configure
 {
