@@ -25,6 +25,7 @@ use File::Basename qw(basename dirname);
 use File::Path qw(make_path remove_tree);
 use IO::Socket::INET;
 use IPC::Run ();
+use JSON::PP ();
 use POSIX qw(WNOHANG);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -294,6 +295,45 @@ sub produce
     IPC::Run::run([ $self->script_command('produce.py', '--topic', $topic, @options) ],
         '<', \$input, '>', \$output, '2>', \$errors)
       or croak "produce.py: $errors";
+    return;
+}
+
+# produce_records(TOPIC, [OPTION, …], { value => BYTES, key => BYTES, headers => [[NAME, BYTES], …],
+# partition => N, timestamp => MS }, …): what is not there is null, the partition 0.
+sub produce_records
+{
+    my ($self, $topic, $options, @records) = @_;
+    my $json = JSON::PP->new->canonical;
+    my $hex = sub { defined $_[0] ? unpack('H*', $_[0]) : undef };
+    my @lines;
+
+    foreach my $record (@records)
+    {
+        my %line = (%$record, map { $_ => $hex->($record->{$_}) } 'key', 'value');
+        $line{headers} = [ map { [ $_->[0], $hex->($_->[1]) ] } @{ $record->{headers} // [] } ];
+        push @lines, $json->encode(\%line);
+    }
+    $self->produce($topic, [ '--json', @$options ], @lines);
+    return;
+}
+
+# A producer that stays: send() gives it a line and returns when it is acknowledged.
+sub producer
+{
+    my ($self, $topic, @options) = @_;
+    my $producer = { in => '', out => '', err => '' };
+    $producer->{run} = IPC::Run::start(
+        [ 'setpriv', '--pdeathsig', 'KILL', $self->script_command('produce.py', '--topic', $topic, @options) ],
+        '<', \$producer->{in}, '>', \$producer->{out}, '2>', \$producer->{err});
+    return $producer;
+}
+
+sub send
+{
+    my ($self, $producer, @lines) = @_;
+    $producer->{out} = '';
+    $producer->{in} .= join '', map { "$_\n" } @lines, '!flush';
+    $producer->{run}->pump until $producer->{out} =~ /flushed/;
     return;
 }
 
