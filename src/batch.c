@@ -77,12 +77,29 @@ batch_next_row(Batch *batch, Datum **values, bool **isnull)
 	*isnull = batch->isnull + (Size) batch->nrows * batch->natts;
 }
 
-void
-batch_keep_row(Batch *batch, TimestampTz event_time, TimestampTz watermark)
+BatchRow *
+batch_keep_row(Batch *batch)
 {
-	batch->rows[batch->nrows].event_time = event_time;
-	batch->rows[batch->nrows].watermark = watermark;
-	batch->nrows++;
+	return &batch->rows[batch->nrows++];
+}
+
+void
+batch_remove_rows(Batch *batch, const bool *marks)
+{
+	int kept = 0;
+
+	for (int i = 0; i < batch->nrows; i++)
+	{
+		Size from = (Size) i * batch->natts;
+		Size to = (Size) kept * batch->natts;
+
+		if (marks[i])
+			continue;
+		memmove(batch->values + to, batch->values + from, batch->natts * sizeof(Datum));
+		memmove(batch->isnull + to, batch->isnull + from, batch->natts * sizeof(bool));
+		batch->rows[kept++] = batch->rows[i];
+	}
+	batch->nrows = kept;
 }
 
 void *

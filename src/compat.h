@@ -5,6 +5,7 @@
 #define STREAMAGG_COMPAT_H
 
 #include "catalog/pg_class.h"
+#include "fmgr.h"
 #include "utils/acl.h"
 
 #if PG_VERSION_NUM < 160000
@@ -40,6 +41,30 @@
 #define compat_create_wait_event_set(context, count) CreateWaitEventSet(context, count)
 #else
 #define compat_create_wait_event_set(context, count) CreateWaitEventSet(NULL, count)
+#endif
+
+/*
+ * Calls a type's input function: 0, or the SQLSTATE that it reported without raising an error, which
+ * from 16 on most do.
+ */
+#if PG_VERSION_NUM < 160000
+static inline int
+compat_input(FmgrInfo *function, char *text, Oid param, int32 typmod, Datum *result)
+{
+	*result = InputFunctionCall(function, text, param, typmod);
+	return 0;
+}
+#else
+#include "nodes/miscnodes.h"
+static inline int
+compat_input(FmgrInfo *function, char *text, Oid param, int32 typmod, Datum *result)
+{
+	ErrorSaveContext context = {.type = T_ErrorSaveContext, .details_wanted = true};
+
+	if (InputFunctionCallSafe(function, text, param, typmod, (Node *) &context, result))
+		return 0;
+	return context.error_data->sqlerrcode;
+}
 #endif
 
 #endif

@@ -13,7 +13,8 @@
 #include "number.h"
 #include "time.h"
 
-#define MAX_YEAR 294276 /* of timestamptz */
+#define MAX_YEAR 294276	 /* of timestamptz */
+#define MAX_ZONE_HOUR 15 /* either way */
 
 typedef struct Scanner
 {
@@ -30,20 +31,10 @@ typedef struct TimeParts
 	int minute;
 	int second;
 	int64 fraction; /* microseconds */
-	int64 shift;	/* microseconds east of UTC */
+	int zone_sign;	/* 1 is east of UTC, 0 no zone */
+	int zone_hour;
+	int zone_minute;
 } TimeParts;
-
-TimeEncoding
-time_encoding(const char *name)
-{
-	if (name == NULL)
-		return ENCODING_NONE;
-	if (strcmp(name, "epoch_s") == 0)
-		return ENCODING_EPOCH_S;
-	if (strcmp(name, "epoch_ms") == 0)
-		return ENCODING_EPOCH_MS;
-	return strcmp(name, "epoch_us") == 0 ? ENCODING_EPOCH_US : ENCODING_ISO8601;
-}
 
 static inline bool
 is_blank(char c)
@@ -98,25 +89,20 @@ take_fraction(Scanner *scan, int64 *fraction)
 static bool
 take_zone(Scanner *scan, TimeParts *parts)
 {
-	int sign;
-	int hours;
-	int minutes = 0;
-
 	while (scan->at < scan->end && is_blank(*scan->at))
 		scan->at++;
 	if (scan->at == scan->end || take(scan, 'Z') || take(scan, 'z'))
 		return true;
-	sign = take(scan, '+') ? 1 : take(scan, '-') ? -1 : 0;
-	hours = take_digits(scan, 2, 2);
-	if (sign == 0 || hours < 0)
+	parts->zone_sign = take(scan, '+') ? 1 : take(scan, '-') ? -1 : 0;
+	parts->zone_hour = take_digits(scan, 2, 2);
+	if (parts->zone_sign == 0 || parts->zone_hour < 0)
 		return false;
 	if (scan->at < scan->end)
 	{
 		(void) take(scan, ':');
-		minutes = take_digits(scan, 2, 2);
+		parts->zone_minute = take_digits(scan, 2, 2);
 	}
-	parts->shift = sign * (hours * USECS_PER_HOUR + minutes * USECS_PER_MINUTE);
-	return minutes >= 0;
+	return parts->zone_minute >= 0;
 }
 
 static bool
@@ -163,9 +149,10 @@ judge_parts(const TimeParts *parts, int64 *clock)
 {
 	*clock = parts->hour * USECS_PER_HOUR + parts->minute * USECS_PER_MINUTE +
 			 parts->second * USECS_PER_SEC + parts->fraction;
-	if (parts->year > MAX_YEAR || parts->month < 1 || parts->month > 12 || parts->day < 1 ||
-		parts->day > day_tab[isleap(parts->year)][parts->month - 1] || parts->minute > 59 ||
-		parts->second > 60 || *clock > USECS_PER_DAY)
+	if (parts->year < 1 || parts->year > MAX_YEAR || parts->month < 1 || parts->month > 12 ||
+		parts->day < 1 || parts->day > day_tab[isleap(parts->year)][parts->month - 1] ||
+		parts->minute > 59 || parts->second > 60 || *clock > USECS_PER_DAY ||
+		parts->zone_hour > MAX_ZONE_HOUR || parts->zone_minute > 59)
 		return ERRCODE_DATETIME_FIELD_OVERFLOW;
 	return 0;
 }
@@ -178,19 +165,24 @@ parse_parts(const char *text, size_t length, TimeParts *parts, int64 *clock)
 	return take_time(&scan, parts) ? judge_parts(parts, clock) : ERRCODE_INVALID_DATETIME_FORMAT;
 }
 
-static bool
-parse_infinity(const char *text, size_t length, TimestampTz *value)
+/* Microseconds east of UTC. */
+static int64
+zone_shift(const TimeParts *parts)
+{
+	return parts->zone_sign *
+		   (parts->zone_hour * USECS_PER_HOUR + parts->zone_minute * USECS_PER_MINUTE);
+}
+
+/* 1 for the word infinity, -1 for -infinity, else 0. */
+static int
+infinity_sign(const char *text, size_t length)
 {
 	Scanner scan = trimmed(text, length);
 
 	length = scan.end - scan.at;
 	if (length == 8 && pg_strncasecmp(scan.at, "infinity", 8) == 0)
-		*value = DT_NOEND;
-	else if (length == 9 && pg_strncasecmp(scan.at, "-infinity", 9) == 0)
-		*value = DT_NOBEGIN;
-	else
-		return false;
-	return true;
+		return 1;
+	return length == 9 && pg_strncasecmp(scan.at, "-infinity", 9) == 0 ? -1 : 0;
 }
 
 /* Microseconds since 2000-01-01 UTC; the words infinity and -infinity, too. */
@@ -199,16 +191,18 @@ time_parse_iso(const char *text, size_t length, TimestampTz *value)
 {
 	TimeParts parts;
 	int64 clock;
+	int sign = infinity_sign(text, length);
 	int fault;
 
-	if (parse_infinity(text, length, value))
+	*value = sign > 0 ? DT_NOEND : DT_NOBEGIN;
+	if (sign)
 		return 0;
 	fault = parse_parts(text, length, &parts, &clock);
 	if (fault)
 		return fault;
 	/* at most six digits of year: far from overflow before the range is judged */
 	*value = (date2j(parts.year, parts.month, parts.day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY +
-			 clock - parts.shift;
+			 clock - zone_shift(&parts);
 	return IS_VALID_TIMESTAMP(*value) ? 0 : ERRCODE_DATETIME_FIELD_OVERFLOW;
 }
 
@@ -217,8 +211,13 @@ time_parse_date(const char *text, size_t length, DateADT *value)
 {
 	TimeParts parts;
 	int64 clock;
-	int fault = parse_parts(text, length, &parts, &clock);
+	int sign = infinity_sign(text, length);
+	int fault;
 
+	*value = sign > 0 ? DATEVAL_NOEND : DATEVAL_NOBEGIN;
+	if (sign)
+		return 0;
+	fault = parse_parts(text, length, &parts, &clock);
 	if (fault)
 		return fault;
 	*value = date2j(parts.year, parts.month, parts.day) - POSTGRES_EPOCH_JDATE;
@@ -227,7 +226,7 @@ time_parse_date(const char *text, size_t length, DateADT *value)
 
 /* A decimal number of seconds, milliseconds or microseconds since 1970-01-01 UTC. */
 int
-time_parse_epoch(const char *text, size_t length, TimeEncoding unit, TimestampTz *value)
+time_parse_epoch(const char *text, size_t length, ConvertEncoding unit, TimestampTz *value)
 {
 	static const int64 epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 	Scanner scan = trimmed(text, length);

@@ -7,20 +7,12 @@
 #include "datatype/timestamp.h"
 #include "utils/date.h"
 
-typedef enum TimeEncoding
-{
-	ENCODING_NONE, /* reads what ISO8601 reads */
-	ENCODING_ISO8601,
-	ENCODING_EPOCH_S,
-	ENCODING_EPOCH_MS,
-	ENCODING_EPOCH_US
-} TimeEncoding;
-
-extern TimeEncoding time_encoding(const char *name);
+#include "encoding.h"
 
 /* Both return 0 or the SQLSTATE of the fault: 22007 no time, 22008 out of range, 22P02 no number. */
 extern int time_parse_iso(const char *text, size_t length, TimestampTz *value);
-extern int time_parse_epoch(const char *text, size_t length, TimeEncoding unit, TimestampTz *value);
+extern int
+time_parse_epoch(const char *text, size_t length, ConvertEncoding unit, TimestampTz *value);
 
 /* The date as it is written; a time and a zone behind it are judged and left out. */
 extern int time_parse_date(const char *text, size_t length, DateADT *value);

@@ -5,6 +5,7 @@
 #define STREAMAGG_WAYS_H
 
 #include "convert.h"
+#include "time.h"
 
 #define BAD_TEXT ERRCODE_INVALID_TEXT_REPRESENTATION
 #define OUT_OF_RANGE ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE
@@ -37,11 +38,26 @@ trimmed_text(const JsonValue *value)
 	return text;
 }
 
+/* -1 for no digit. */
+static inline int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* A number as numeric prints it: what jsonb would hand to an input function.  Palloc'd. */
 extern int ways_number_text(const JsonValue *value, char **text);
 
-/* An object or array as jsonb: numbers beyond numeric are the only fault left.  Palloc'd. */
+/* An object or array as jsonb, and as the text that jsonb prints.  Palloc'd. */
 extern int ways_jsonb_of_composite(const JsonValue *value, Datum *result);
+extern int ways_composite_text(const JsonValue *value, char **text);
+
+/* Runs a way that leaves its garbage and its result in the current context. */
+extern int ways_in_scratch(ConvertFunction way, const Conversion *conversion,
+						   const JsonValue *value, Datum *result);
 
 extern int convert_int64(const Conversion *conversion, const JsonValue *value, Datum *result);
 extern int convert_int32(const Conversion *conversion, const JsonValue *value, Datum *result);
@@ -58,5 +74,7 @@ extern int convert_inet(const Conversion *conversion, const JsonValue *value, Da
 extern int convert_epoch(const Conversion *conversion, const JsonValue *value, Datum *result);
 extern int convert_timestamptz(const Conversion *conversion, const JsonValue *value, Datum *result);
 extern int convert_date(const Conversion *conversion, const JsonValue *value, Datum *result);
+extern int convert_hex(const Conversion *conversion, const JsonValue *value, Datum *result);
+extern int convert_base64(const Conversion *conversion, const JsonValue *value, Datum *result);
 
 #endif

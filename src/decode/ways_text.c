@@ -37,24 +37,23 @@ make_text(const Conversion *conversion, const char *text, size_t length)
 	return PointerGetDatum(made);
 }
 
+static int
+print_composite(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	char *printed;
+	int fault = ways_composite_text(value, &printed);
+
+	if (fault == 0)
+		*result = PointerGetDatum(cstring_to_text(printed));
+	return fault;
+}
+
 int
 convert_text(const Conversion *conversion, const JsonValue *value, Datum *result)
 {
-	Jsonb *document;
-	char *printed;
-	int fault;
-
-	if (!is_composite(value))
-	{
-		*result = make_text(conversion, value->text, value->length);
-		return 0;
-	}
-	fault = ways_jsonb_of_composite(value, result);
-	if (fault)
-		return fault;
-	document = DatumGetJsonbP(*result);
-	printed = JsonbToCString(NULL, &document->root, VARSIZE(document));
-	*result = make_text(conversion, printed, strlen(printed));
+	if (is_composite(value))
+		return ways_in_scratch(print_composite, conversion, value, result);
+	*result = make_text(conversion, value->text, value->length);
 	return 0;
 }
 
@@ -81,8 +80,8 @@ convert_varchar(const Conversion *conversion, const JsonValue *value, Datum *res
 	return 0;
 }
 
-int
-convert_jsonb(const Conversion *conversion, const JsonValue *value, Datum *result)
+static int
+read_jsonb(const Conversion *conversion, const JsonValue *value, Datum *result)
 {
 	JsonbValue scalar;
 	char *printed;
@@ -102,6 +101,8 @@ convert_jsonb(const Conversion *conversion, const JsonValue *value, Datum *resul
 									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 			break;
 		case JSON_STRING:
+			if (value->length > JENTRY_OFFLENMASK) /* jsonb_in's limit, 256 MB */
+				return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 			scalar.type = jbvString;
 			scalar.val.string.len = value->length;
 			scalar.val.string.val = (char *) value->text;
@@ -114,13 +115,10 @@ convert_jsonb(const Conversion *conversion, const JsonValue *value, Datum *resul
 	return 0;
 }
 
-static inline int
-hex_digit(char c)
+int
+convert_jsonb(const Conversion *conversion, const JsonValue *value, Datum *result)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return ways_in_scratch(read_jsonb, conversion, value, result);
 }
 
 /* As uuid's input: braces, and hyphens behind any group of four digits, are optional. */
@@ -188,6 +186,19 @@ convert_inet(const Conversion *conversion, const JsonValue *value, Datum *result
 	return 0;
 }
 
+/* timestamptz(p): what is finer than p digits would be rounded. */
+static int
+judge_time(const Conversion *conversion, TimestampTz found)
+{
+	int64 unit = 1;
+
+	if (conversion->typmod < 0 || TIMESTAMP_NOT_FINITE(found))
+		return 0;
+	for (int digits = conversion->typmod; digits < MAX_TIMESTAMP_PRECISION; digits++)
+		unit *= 10;
+	return found % unit == 0 ? 0 : ERRCODE_DATETIME_FIELD_OVERFLOW;
+}
+
 int
 convert_epoch(const Conversion *conversion, const JsonValue *value, Datum *result)
 {
@@ -198,7 +209,7 @@ convert_epoch(const Conversion *conversion, const JsonValue *value, Datum *resul
 		return BAD_TEXT;
 	fault = time_parse_epoch(value->text, value->length, conversion->encoding, &found);
 	*result = TimestampTzGetDatum(found);
-	return fault;
+	return fault ? fault : judge_time(conversion, found);
 }
 
 int
@@ -208,10 +219,10 @@ convert_timestamptz(const Conversion *conversion, const JsonValue *value, Datum 
 	int fault;
 
 	if (is_composite(value))
-		return BAD_TEXT;
+		return ERRCODE_INVALID_DATETIME_FORMAT;
 	fault = time_parse_iso(value->text, value->length, &found);
 	*result = TimestampTzGetDatum(found);
-	return fault;
+	return fault ? fault : judge_time(conversion, found);
 }
 
 int
@@ -221,7 +232,7 @@ convert_date(const Conversion *conversion, const JsonValue *value, Datum *result
 	int fault;
 
 	if (is_composite(value))
-		return BAD_TEXT;
+		return ERRCODE_INVALID_DATETIME_FORMAT;
 	fault = time_parse_date(value->text, value->length, &found);
 	*result = DateADTGetDatum(found);
 	return fault;
