@@ -29,6 +29,7 @@ typedef struct Aggregate
 	int64 rows_in;	 /* of this batch */
 	int64 late_rows;
 	int64 late_pairs;
+	int together; /* rows of this batch that failed only behind others */
 } Aggregate;
 
 /*
