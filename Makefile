@@ -9,17 +9,30 @@ DATA = sql/streamagg--1.0.sql
 
 OBJS = \
 	src/streamagg.o \
+	src/address.o \
+	src/bad_share.o \
 	src/batch.o \
 	src/catalog.o \
 	src/check.o \
+	src/column.o \
+	src/digest.o \
+	src/document.o \
 	src/event.o \
+	src/guard.o \
 	src/hooks.o \
 	src/ingest.o \
+	src/key.o \
+	src/meta.o \
 	src/options.o \
 	src/progress.o \
+	src/protect.o \
 	src/push.o \
 	src/quarantine.o \
+	src/reason.o \
 	src/record.o \
+	src/redact.o \
+	src/secret.o \
+	src/sqlstate.o \
 	src/stream.o \
 	src/decode/clock.o \
 	src/decode/convert.o \
@@ -44,17 +57,22 @@ OBJS = \
 	src/aggregate/define.o \
 	src/aggregate/drop.o \
 	src/aggregate/inspect.o \
+	src/aggregate/poison.o \
 	src/aggregate/rewrite.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
+	src/aggregate/target.o \
 	src/aggregate/window.o \
 	src/kafka/client.o \
 	src/kafka/config.o \
 	src/kafka/consumer.o \
+	src/kafka/credentials.o \
 	src/kafka/probe.o \
+	src/kafka/security.o \
 	src/worker/consumer.o \
 	src/worker/control.o \
 	src/worker/failure.o \
+	src/worker/feed.o \
 	src/worker/keeper.o \
 	src/worker/launcher.o \
 	src/worker/shared.o \
@@ -70,7 +88,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=streamagg
 
 PG_CPPFLAGS = -Isrc
 # -Bsymbolic: our functions are ours, whatever other libraries in the process export.
-SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -Wl,-Bsymbolic
+SHLIB_LINK = -lrdkafka -lsimdjson -lcrypto -lstdc++ -Wl,-Bsymbolic
 
 ifdef STRICT
 # -isystem: PostgreSQL's own headers are not judged.

@@ -156,6 +156,7 @@ CREATE TABLE streamagg.quarantine_log (
   status         text NOT NULL
 );
 CREATE INDEX quarantine_log_offset ON streamagg.quarantine_log (stream, partition, record_offset);
+CREATE INDEX quarantine_log_age ON streamagg.quarantine_log (stream, received_at);
 COMMENT ON TABLE streamagg.quarantine_log IS 'Records that were not accepted; streamagg.quarantine shows it.';
 
 CREATE TABLE streamagg.event_log (
@@ -208,6 +209,28 @@ CREATE TABLE streamagg.aggregate_progress (
   late_pairs   bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 20);
 COMMENT ON TABLE streamagg.aggregate_progress IS 'Counters of each aggregate, written in the transaction of each batch.';
+
+-- Not among the tables that dumps take along: a dump holds no key.
+CREATE TABLE streamagg.key_store (
+  name     text PRIMARY KEY,
+  source   text NOT NULL,
+  secret   bytea NOT NULL CHECK (length(secret) = 32),
+  owner    oid NOT NULL,
+  created  timestamptz NOT NULL DEFAULT now()
+);
+-- ANALYZE would copy keys into pg_statistic.
+ALTER TABLE streamagg.key_store ALTER COLUMN secret SET STATISTICS 0;
+COMMENT ON TABLE streamagg.key_store IS 'The keys of protected columns; C code reads them for streams whose owner may use them.';
+COMMENT ON COLUMN streamagg.key_store.name IS 'What protect_key names.';
+COMMENT ON COLUMN streamagg.key_store.source IS 'Where it came from: random, env:NAME or file:/path.';
+COMMENT ON COLUMN streamagg.key_store.secret IS '256 bits.';
+COMMENT ON COLUMN streamagg.key_store.owner IS 'The role that made it.';
+COMMENT ON COLUMN streamagg.key_store.created IS 'When it was made.';
+
+-- For the digests of messages in quarantine: of each database its own.
+INSERT INTO streamagg.key_store (name, source, secret, owner)
+SELECT 'streamagg:quarantine', 'random',
+       sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), current_user::regrole::oid;
 
 CREATE TABLE streamagg.merge_rules (
   aggregate  text PRIMARY KEY,
@@ -375,6 +398,28 @@ CREATE FUNCTION streamagg.version(OUT component text, OUT version text) RETURNS 
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_version';
 COMMENT ON FUNCTION streamagg.version() IS
   'Versions of the extension''s script, its library, PostgreSQL and the libraries in use.';
+
+-- ---------------------------------------------------------------- keys
+
+CREATE FUNCTION streamagg.create_key(name text, source text DEFAULT 'random') RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_create_key';
+REVOKE ALL ON FUNCTION streamagg.create_key(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION streamagg.create_key(text, text) TO streamagg_admin;
+COMMENT ON FUNCTION streamagg.create_key(text, text) IS
+  'Makes a key of 256 bits for protected columns: random, or 64 hex digits from env:NAME or file:/path. It belongs to its maker.';
+
+CREATE FUNCTION streamagg.export_key(name text) RETURNS text
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_export_key';
+REVOKE ALL ON FUNCTION streamagg.export_key(text) FROM PUBLIC;
+COMMENT ON FUNCTION streamagg.export_key(text) IS
+  'The key as 64 hex digits, for safekeeping: dumps hold none. Superusers only.';
+
+CREATE FUNCTION streamagg.pseudonym(stream regclass, column_name name, value text) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_pseudonym';
+REVOKE ALL ON FUNCTION streamagg.pseudonym(regclass, name, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION streamagg.pseudonym(regclass, name, text) TO streamagg_admin;
+COMMENT ON FUNCTION streamagg.pseudonym(regclass, name, text) IS
+  'What a protected column holds for this clear value; for members of the stream''s owner.';
 
 -- ---------------------------------------------------------------- housekeeping triggers
 
@@ -560,12 +605,12 @@ COMMENT ON COLUMN streamagg.quarantine.stream IS 'The stream.';
 COMMENT ON COLUMN streamagg.quarantine.topic IS 'Its topic.';
 COMMENT ON COLUMN streamagg.quarantine.partition IS 'Partition of the record.';
 COMMENT ON COLUMN streamagg.quarantine.record_offset IS 'Offset of the record.';
-COMMENT ON COLUMN streamagg.quarantine.stage IS 'The step that refused it: decode, convert, protect or check.';
+COMMENT ON COLUMN streamagg.quarantine.stage IS 'The step that refused it: decode, convert, protect, check or aggregate.';
 COMMENT ON COLUMN streamagg.quarantine.code IS 'SQLSTATE of the first fault.';
 COMMENT ON COLUMN streamagg.quarantine.reason IS 'The fault in words, without values.';
 COMMENT ON COLUMN streamagg.quarantine.column_name IS 'The column concerned; NULL for a whole document or several columns.';
-COMMENT ON COLUMN streamagg.quarantine.failed_rules IS 'Names of the constraints that failed.';
-COMMENT ON COLUMN streamagg.quarantine.record IS 'The redacted record; NULL where the message could not be parsed.';
+COMMENT ON COLUMN streamagg.quarantine.failed_rules IS 'All constraints that the row breaks: CHECKs by name, column_not_null, max_future.';
+COMMENT ON COLUMN streamagg.quarantine.record IS 'The redacted record: values of open columns that are not at fault, of all others type and length; of what cannot be parsed length and keyed digest.';
 COMMENT ON COLUMN streamagg.quarantine.received_at IS 'When it was read.';
 COMMENT ON COLUMN streamagg.quarantine.status IS 'new, until it is read again.';
 

@@ -14,6 +14,13 @@
 #define FIRST_CAPACITY 1024
 #define BLOCK_SIZE (256 * 1024)
 
+/* Values up to this size share blocks; none does under valgrind, which then knows where each ends. */
+#ifdef USE_VALGRIND
+#define SHARING_SIZE 0
+#else
+#define SHARING_SIZE (BLOCK_SIZE / 8)
+#endif
+
 /*
  * An empty batch for rows of natts columns, in a context of its own under parent: deleting parent
  * frees it.
@@ -70,12 +77,29 @@ batch_next_row(Batch *batch, Datum **values, bool **isnull)
 	*isnull = batch->isnull + (Size) batch->nrows * batch->natts;
 }
 
-void
-batch_keep_row(Batch *batch, TimestampTz event_time, TimestampTz watermark)
+BatchRow *
+batch_keep_row(Batch *batch)
 {
-	batch->rows[batch->nrows].event_time = event_time;
-	batch->rows[batch->nrows].watermark = watermark;
-	batch->nrows++;
+	return &batch->rows[batch->nrows++];
+}
+
+void
+batch_remove_rows(Batch *batch, const bool *marks)
+{
+	int kept = 0;
+
+	for (int i = 0; i < batch->nrows; i++)
+	{
+		Size from = (Size) i * batch->natts;
+		Size to = (Size) kept * batch->natts;
+
+		if (marks[i])
+			continue;
+		memmove(batch->values + to, batch->values + from, batch->natts * sizeof(Datum));
+		memmove(batch->isnull + to, batch->isnull + from, batch->natts * sizeof(bool));
+		batch->rows[kept++] = batch->rows[i];
+	}
+	batch->nrows = kept;
 }
 
 void *
@@ -83,9 +107,9 @@ batch_alloc(Batch *batch, size_t size)
 {
 	char *found;
 
-	size = MAXALIGN(size);
-	if (size > BLOCK_SIZE / 8)
+	if (size > SHARING_SIZE)
 		return MemoryContextAllocHuge(batch->data, size);
+	size = MAXALIGN(size);
 	if ((size_t) (batch->end - batch->free) < size)
 	{
 		batch->free = MemoryContextAlloc(batch->data, BLOCK_SIZE);

@@ -11,6 +11,10 @@ typedef struct BatchRow
 {
 	TimestampTz event_time;
 	TimestampTz watermark; /* greatest(partition watermark before the row, closing watermark) */
+	int64 offset;
+	int32 partition;
+	uint32 length; /* of the record's value, which stays where it was read */
+	const char *value;
 } BatchRow;
 
 typedef struct Batch
@@ -32,7 +36,10 @@ extern void batch_reset(Batch *batch);
 
 /* Room for one more row behind the last; it counts once batch_keep_row is called. */
 extern void batch_next_row(Batch *batch, Datum **values, bool **isnull);
-extern void batch_keep_row(Batch *batch, TimestampTz event_time, TimestampTz watermark);
+extern BatchRow *batch_keep_row(Batch *batch);
+
+/* Takes the marked rows out; the others move up in their order. */
+extern void batch_remove_rows(Batch *batch, const bool *marks);
 
 /* MAXALIGNed bytes that live until batch_reset; never NULL. */
 extern void *batch_alloc(Batch *batch, size_t size);

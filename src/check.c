@@ -15,12 +15,15 @@
 #include "utils/rel.h"
 
 #include "check.h"
+#include "guard.h"
+#include "sqlstate.h"
 
 typedef struct Rule
 {
 	char *name;
 	Expr *expression;
-	AttrNumber column; /* 0: none or several */
+	Bitmapset *columns; /* that it reads */
+	AttrNumber column;	/* the only one of them; 0: none or several */
 	ExprState *state;
 } Rule;
 
@@ -29,28 +32,36 @@ struct StreamCheck
 	TupleDesc desc;
 	int nrules;
 	Rule *rules;
+	MemoryContext context; /* of the batch */
 	EState *estate;
 	ExprContext *econtext;
 	TupleTableSlot *slot;
+	uint64 generation; /* of the guard when the state was made */
 };
 
-/* The one column that an expression reads, or 0. */
-static AttrNumber
-single_column(Node *expression)
+/* One evaluation, as a step of a guard. */
+typedef struct Evaluation
+{
+	StreamCheck *check;
+	const Rule *rule;
+	bool passes;
+} Evaluation;
+
+/* The columns that an expression reads; a whole row is all of them. */
+static Bitmapset *
+columns_of(Node *expression, int natts)
 {
 	List *vars = pull_var_clause(expression, 0);
-	AttrNumber found = 0;
+	Bitmapset *columns = NULL;
 	ListCell *cell;
 
 	foreach (cell, vars)
 	{
-		Var *var = lfirst_node(Var, cell);
+		AttrNumber number = lfirst_node(Var, cell)->varattno;
 
-		if (found != 0 && var->varattno != found)
-			return 0;
-		found = var->varattno;
+		columns = number > 0 ? bms_add_member(columns, number) : bms_add_range(columns, 1, natts);
 	}
-	return found;
+	return columns;
 }
 
 static int
@@ -79,36 +90,62 @@ check_create(const Stream *stream, Relation rel)
 
 		rule->name = pstrdup(constraints->check[i].ccname);
 		rule->expression = (Expr *) stringToNode(constraints->check[i].ccbin);
-		rule->column = single_column((Node *) rule->expression);
+		rule->columns = columns_of((Node *) rule->expression, check->desc->natts);
+		rule->column =
+			bms_num_members(rule->columns) == 1 ? bms_singleton_member(rule->columns) : 0;
 	}
 	qsort(check->rules, check->nrules, sizeof(Rule), compare_rules);
 	return check;
 }
 
-void
-check_begin(Stream *stream)
+static void
+make_state(StreamCheck *check)
 {
-	StreamCheck *check = stream->check;
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(check->context);
 
 	check->estate = CreateExecutorState();
 	check->econtext = GetPerTupleExprContext(check->estate);
+	MemoryContextSwitchTo(check->estate->es_query_cxt);
 	check->slot = MakeSingleTupleTableSlot(check->desc, &TTSOpsVirtual);
-	old = MemoryContextSwitchTo(check->estate->es_query_cxt);
 	for (int i = 0; i < check->nrules; i++)
 		check->rules[i].state =
 			ExecPrepareCheck(list_make1(copyObject(check->rules[i].expression)), check->estate);
+	check->generation = guard_generation();
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * What a rolled-back guard held is gone, functions that were at work in it included: their memory
+ * goes without their callbacks being run.
+ */
+static void
+renew_state(StreamCheck *check)
+{
+	MemoryContextDelete(check->estate->es_query_cxt);
+	make_state(check);
+}
+
+void
+check_begin(Stream *stream)
+{
+	stream->check->context = CurrentMemoryContext;
+	make_state(stream->check);
+}
+
+static bool
+breaks_not_null(const Stream *stream, const bool *isnull, int i)
+{
+	return isnull[i] && stream->columns[i].source != SOURCE_NONE &&
+		   (stream->columns[i].not_null || i == stream->event_time - 1);
+}
+
 static CheckFault
-check_not_null(Stream *stream, const bool *isnull)
+check_not_null(const Stream *stream, const bool *isnull)
 {
 	CheckFault fault = {0, NULL, NULL};
 
 	for (int i = 0; i < stream->natts; i++)
-		if (isnull[i] && stream->columns[i].source != SOURCE_NONE &&
-			(stream->columns[i].not_null || i == stream->event_time - 1))
+		if (breaks_not_null(stream, isnull, i))
 		{
 			fault.code = ERRCODE_NOT_NULL_VIOLATION;
 			fault.column = stream->columns[i].name;
@@ -117,37 +154,81 @@ check_not_null(Stream *stream, const bool *isnull)
 	return fault;
 }
 
-/*
- * The first rule that the row breaks: NOT NULL of all columns, the event time's included, then the
- * CHECKs.  Errors of a CHECK's own expression are raised.
- */
-CheckFault
-check_row(Stream *stream, Datum *values, bool *isnull)
+static void
+evaluate(void *argument)
 {
-	StreamCheck *check = stream->check;
-	CheckFault fault = check_not_null(stream, isnull);
+	Evaluation *evaluation = argument;
+
+	evaluation->passes = ExecCheck(evaluation->rule->state, evaluation->check->econtext);
+}
+
+static void
+point_slot(StreamCheck *check, Datum *values, bool *isnull)
+{
 	TupleTableSlot *slot = check->slot;
 
-	if (fault.code || check->nrules == 0)
-		return fault;
 	slot->tts_values = values;
 	slot->tts_isnull = isnull;
 	slot->tts_nvalid = slot->tts_tupleDescriptor->natts;
 	slot->tts_flags &= ~TTS_FLAG_EMPTY;
 	check->econtext->ecxt_scantuple = slot;
-	for (int i = 0; i < check->nrules; i++)
-	{
-		Rule *rule = &check->rules[i];
+}
 
-		if (ExecCheck(rule->state, check->econtext))
+/* 0, or the SQLSTATE of the rule's violation. */
+static int
+check_rule(StreamCheck *check, const Rule *rule, Datum *values, bool *isnull)
+{
+	Evaluation evaluation = {check, rule, false};
+	int code;
+
+	if (check->generation != guard_generation())
+		renew_state(check);
+	point_slot(check, values, isnull);
+	code = guard_try(evaluate, &evaluation, sqlstate_is_data);
+	if (code)
+		return code;
+	ResetExprContext(check->econtext);
+	return evaluation.passes ? 0 : ERRCODE_CHECK_VIOLATION;
+}
+
+CheckFault
+check_row(Stream *stream, Datum *values, bool *isnull)
+{
+	StreamCheck *check = stream->check;
+	CheckFault fault = check_not_null(stream, isnull);
+
+	for (int i = 0; i < check->nrules && fault.code == 0; i++)
+	{
+		const Rule *rule = &check->rules[i];
+
+		fault.code = check_rule(check, rule, values, isnull);
+		if (fault.code == 0)
 			continue;
-		fault.code = ERRCODE_CHECK_VIOLATION;
 		fault.column = rule->column > 0 ? stream->columns[rule->column - 1].name : NULL;
 		fault.rule = rule->name;
-		break;
 	}
-	ResetExprContext(check->econtext);
 	return fault;
+}
+
+List *
+check_all(Stream *stream, Datum *values, bool *isnull, Bitmapset **columns)
+{
+	StreamCheck *check = stream->check;
+	List *broken = NIL;
+
+	for (int i = 0; i < stream->natts; i++)
+		if (breaks_not_null(stream, isnull, i))
+		{
+			broken = lappend(broken, psprintf("%s_not_null", stream->columns[i].name));
+			*columns = bms_add_member(*columns, i + 1);
+		}
+	for (int i = 0; i < check->nrules; i++)
+		if (check_rule(check, &check->rules[i], values, isnull))
+		{
+			broken = lappend(broken, check->rules[i].name);
+			*columns = bms_add_members(*columns, check->rules[i].columns);
+		}
+	return broken;
 }
 
 void
@@ -155,8 +236,9 @@ check_end(Stream *stream)
 {
 	StreamCheck *check = stream->check;
 
-	ExecDropSingleTupleTableSlot(check->slot);
-	FreeExecutorState(check->estate);
-	check->slot = NULL;
+	if (check->generation == guard_generation())
+		FreeExecutorState(check->estate);
+	else
+		MemoryContextDelete(check->estate->es_query_cxt);
 	check->estate = NULL;
 }

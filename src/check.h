@@ -4,6 +4,7 @@
 #ifndef STREAMAGG_CHECK_H
 #define STREAMAGG_CHECK_H
 
+#include "nodes/bitmapset.h"
 #include "utils/rel.h"
 
 #include "stream.h"
@@ -22,11 +23,23 @@ typedef struct CheckFault
 extern StreamCheck *check_create(const Stream *stream, Relation rel);
 
 /*
- * A batch's expression state, in the current context (which must outlive the batch's rows);
- * check_end frees what it holds.  A fault's strings belong to the stream.
+ * Inside a guard: a batch's expression state, in the current context (which must outlive the batch's
+ * rows); check_end frees what it holds.
  */
 extern void check_begin(Stream *stream);
-extern CheckFault check_row(Stream *stream, Datum *values, bool *isnull);
 extern void check_end(Stream *stream);
+
+/*
+ * The first rule that the row breaks: NOT NULL of all columns, the event time's included, then the
+ * CHECKs; one that fails to be evaluated counts as broken, with its SQLSTATE.  A fault's strings
+ * belong to the stream.
+ */
+extern CheckFault check_row(Stream *stream, Datum *values, bool *isnull);
+
+/*
+ * All rules that the row breaks: their names (NOT NULL: column_not_null), and in *columns the numbers
+ * of the columns that they read.  In the current context.
+ */
+extern List *check_all(Stream *stream, Datum *values, bool *isnull, Bitmapset **columns);
 
 #endif

@@ -174,7 +174,17 @@ alter_stream(const char *sql)
 	SPI_finish();
 }
 
-/* A renamed column is read from where it was, and is still the event time if it was. */
+static void
+add_column_option(const char *stream, const char *column, const char *option, const char *value)
+{
+	alter_stream(psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (ADD %s %s)", stream,
+						  quote_identifier(column), option, quote_literal_cstr(value)));
+}
+
+/*
+ * A renamed column is read from where it was, makes the pseudonyms that it made, and is still the
+ * event time if it was.
+ */
 static void
 follow_rename(Oid relid, const RenameStmt *rename)
 {
@@ -186,9 +196,10 @@ follow_rename(Oid relid, const RenameStmt *rename)
 							  quote_literal_cstr(rename->newname)));
 	options = GetForeignColumnOptions(relid, get_attnum(relid, rename->newname));
 	if (options_get(options, "path", NULL) == NULL && options_get(options, "meta", NULL) == NULL)
-		alter_stream(psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (ADD path %s)", name,
-							  quote_identifier(rename->newname),
-							  quote_literal_cstr(stream_default_path(rename->subname))));
+		add_column_option(name, rename->newname, "path", stream_default_path(rename->subname));
+	if (strcmp(options_get(options, "protect", ""), "hmac") == 0 &&
+		options_get(options, "domain", NULL) == NULL)
+		add_column_option(name, rename->newname, "domain", rename->subname);
 }
 
 static const RenameStmt *

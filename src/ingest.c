@@ -8,11 +8,15 @@
 
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "aggregate/poison.h"
 #include "aggregate/run.h"
 #include "check.h"
+#include "guard.h"
 #include "ingest.h"
+#include "sqlstate.h"
 #include "streamagg.h"
 
 Ingest *
@@ -21,11 +25,39 @@ ingest_begin(Stream *stream)
 	Ingest *ingest = palloc0(sizeof(Ingest));
 
 	ingest->stream = stream;
+	ingest->scratch =
+		AllocSetContextCreate(CurrentMemoryContext, "streamagg redaction", ALLOCSET_DEFAULT_SIZES);
 	ingest->progress = progress_lock(stream->relid);
 	ingest->quarantine = quarantine_begin(stream->relid);
 	batch_reset(stream->batch);
-	check_begin(stream);
 	return ingest;
+}
+
+/* ---------------------------------------------------------------- feeding */
+
+typedef struct Feeding
+{
+	Ingest *ingest;
+	IngestFeed feed;
+	void *argument;
+} Feeding;
+
+static void
+feed_guarded(void *argument)
+{
+	Feeding *feeding = argument;
+
+	check_begin(feeding->ingest->stream);
+	feeding->feed(feeding->ingest, feeding->argument);
+	check_end(feeding->ingest->stream);
+}
+
+void
+ingest_feed(Ingest *ingest, IngestFeed feed, void *argument)
+{
+	Feeding feeding = {ingest, feed, argument};
+
+	guard_run(feed_guarded, &feeding);
 }
 
 /* ---------------------------------------------------------------- one record */
@@ -46,8 +78,24 @@ stop_stream(const Ingest *ingest, const Record *record, const RecordFault *fault
 }
 
 static void
-refuse_record(Ingest *ingest, const Record *record, const RecordFault *fault, Counters *counters)
+quarantine(Ingest *ingest, const Record *record, const RecordFault *fault, Datum *values,
+		   bool *isnull)
 {
+	MemoryContext old = MemoryContextSwitchTo(ingest->scratch);
+	List *rules;
+	Datum document = record_redact(ingest->stream, record, fault, values, isnull, &rules);
+
+	quarantine_add(ingest->quarantine, record, fault, document, rules);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(ingest->scratch);
+}
+
+/* values and isnull are those that record_to_row left. */
+static void
+refuse_record(Ingest *ingest, const Record *record, const RecordFault *fault, Datum *values,
+			  bool *isnull)
+{
+	Counters *counters = &progress_find(ingest->progress, record->partition)->batch;
 	bool undecoded = strcmp(fault->stage, "decode") == 0;
 
 	switch (undecoded ? ingest->stream->on_decode_error : ingest->stream->on_violation)
@@ -60,9 +108,20 @@ refuse_record(Ingest *ingest, const Record *record, const RecordFault *fault, Co
 			break;
 		case POLICY_QUARANTINE:
 			counters->quarantined++;
-			quarantine_add(ingest->quarantine, record, fault);
+			quarantine(ingest, record, fault, values, isnull);
 			break;
 	}
+}
+
+/* The watermark that the row meets; its partition's moves by it. */
+static TimestampTz
+pass_watermark(const Ingest *ingest, Partition *partition, TimestampTz event_time)
+{
+	TimestampTz before =
+		stream_watermark(partition->max_event_time, ingest->stream->watermark_delay);
+
+	partition->max_event_time = Max(partition->max_event_time, event_time);
+	return Max(before, ingest->progress->closing);
 }
 
 static void
@@ -71,7 +130,7 @@ judge_record(Ingest *ingest, const Record *record, Partition *partition)
 	Stream *stream = ingest->stream;
 	RecordFault fault;
 	TimestampTz event_time;
-	TimestampTz watermark;
+	BatchRow *row;
 	Datum *values;
 	bool *isnull;
 
@@ -83,13 +142,17 @@ judge_record(Ingest *ingest, const Record *record, Partition *partition)
 	batch_next_row(stream->batch, &values, &isnull);
 	if (!record_to_row(stream, record, values, isnull, &event_time, &fault))
 	{
-		refuse_record(ingest, record, &fault, &partition->batch);
+		refuse_record(ingest, record, &fault, values, isnull);
 		return;
 	}
 	partition->batch.accepted++;
-	watermark = stream_watermark(partition->max_event_time, stream->watermark_delay);
-	batch_keep_row(stream->batch, event_time, Max(watermark, ingest->progress->closing));
-	partition->max_event_time = Max(partition->max_event_time, event_time);
+	row = batch_keep_row(stream->batch);
+	row->event_time = event_time;
+	row->watermark = pass_watermark(ingest, partition, event_time);
+	row->partition = record->partition;
+	row->offset = record->offset;
+	row->value = record->value;
+	row->length = record->length;
 }
 
 void
@@ -140,22 +203,110 @@ sum_counters(Ingest *ingest)
 	}
 }
 
+typedef struct Aggregation
+{
+	Ingest *ingest;
+	bool *late;
+	Aggregate *current; /* the one at work */
+} Aggregation;
+
+static void
+aggregate_all(void *argument)
+{
+	Aggregation *aggregation = argument;
+	const Stream *stream = aggregation->ingest->stream;
+
+	run_batch(aggregation->ingest->aggregates, stream->relid, stream->batch, aggregation->late,
+			  &aggregation->current);
+}
+
+/* The row, which was accepted, is refused after all. */
+static void
+refuse_row(Ingest *ingest, int number, int code, const Aggregate *aggregate)
+{
+	Batch *batch = ingest->stream->batch;
+	const BatchRow *row = &batch->rows[number];
+	Record record = {.partition = row->partition,
+					 .offset = row->offset,
+					 .value = row->value,
+					 .length = row->length};
+	RecordFault fault = {.stage = "aggregate", .code = code, .aggregate = aggregate->name};
+	Size first = (Size) number * batch->natts;
+
+	progress_find(ingest->progress, row->partition)->batch.accepted--;
+	refuse_record(ingest, &record, &fault, batch->values + first, batch->isnull + first);
+	ingest->poisoned++;
+}
+
+/* As if the refused rows had never been accepted. */
+static void
+pass_watermarks_again(Ingest *ingest)
+{
+	Batch *batch = ingest->stream->batch;
+
+	for (int i = 0; i < ingest->progress->npartitions; i++)
+		ingest->progress->partitions[i].max_event_time = ingest->progress->partitions[i].max_before;
+	for (int i = 0; i < batch->nrows; i++)
+	{
+		BatchRow *row = &batch->rows[i];
+
+		row->watermark = pass_watermark(ingest, progress_find(ingest->progress, row->partition),
+										row->event_time);
+	}
+}
+
+static void
+refuse_poison(Aggregation *aggregation, int code)
+{
+	Ingest *ingest = aggregation->ingest;
+	Batch *batch = ingest->stream->batch;
+	int *codes = poison_find(aggregation->current, ingest->stream->relid, batch, code);
+	bool *marks = palloc(sizeof(bool) * batch->nrows);
+
+	for (int i = 0; i < batch->nrows; i++)
+	{
+		marks[i] = codes[i] != 0;
+		if (marks[i])
+			refuse_row(ingest, i, codes[i], aggregation->current);
+	}
+	batch_remove_rows(batch, marks);
+	pass_watermarks_again(ingest);
+	pfree(marks);
+	pfree(codes);
+}
+
+/* Until no row is left that some aggregate fails on. */
+static void
+aggregate_guarded(void *argument)
+{
+	Aggregation *aggregation = argument;
+	int code;
+
+	while ((code = guard_try(aggregate_all, aggregation, sqlstate_is_data)) != 0)
+	{
+		refuse_poison(aggregation, code);
+		memset(aggregation->late, 0, aggregation->ingest->stream->batch->nrows * sizeof(bool));
+	}
+}
+
 static void
 aggregate(Ingest *ingest)
 {
-	Batch *batch = ingest->stream->batch;
-	bool *late = palloc0(Max(batch->nrows, 1) * sizeof(bool));
+	const Batch *batch = ingest->stream->batch;
+	Aggregation aggregation = {ingest, palloc0(Max(batch->nrows, 1) * sizeof(bool)), NULL};
 	instr_time start;
 	instr_time end;
 
+	if (batch->nrows == 0)
+		return;
 	INSTR_TIME_SET_CURRENT(start);
-	run_batch(ingest->aggregates, ingest->stream->relid, batch, late);
+	guard_run(aggregate_guarded, &aggregation);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	ingest->times.aggregate_ms = INSTR_TIME_GET_MILLISEC(end);
 	for (int i = 0; i < batch->nrows; i++)
-		ingest->late += late[i];
-	pfree(late);
+		ingest->late += aggregation.late[i];
+	pfree(aggregation.late);
 }
 
 TimestampTz
@@ -164,7 +315,6 @@ ingest_finish(Ingest *ingest, bool close_all)
 	const Stream *stream = ingest->stream;
 	TimestampTz closing;
 
-	check_end(ingest->stream);
 	aggregate(ingest);
 	quarantine_store(ingest->quarantine);
 	sum_counters(ingest);

@@ -16,8 +16,10 @@ typedef struct Ingest
 	List *aggregates; /* see aggregate/run.h; the caller sets them before ingest_finish */
 	Progress *progress;
 	Quarantine *quarantine;
+	MemoryContext scratch; /* of one refused record */
 	Counters total;
-	int64 late; /* rows late for every window of some aggregate */
+	int64 late;	  /* rows late for every window of some aggregate */
+	int poisoned; /* rows that an aggregate failed on */
 	BatchTimes times;
 } Ingest;
 
@@ -26,6 +28,12 @@ typedef struct Ingest
  * memory context that lives until its end.  An error leaves nothing behind but the rollback.
  */
 extern Ingest *ingest_begin(Stream *stream);
+
+/*
+ * Runs feed, which calls the two below for each record; their values must stay until ingest_finish.
+ */
+typedef void (*IngestFeed)(Ingest *ingest, void *argument);
+extern void ingest_feed(Ingest *ingest, IngestFeed feed, void *argument);
 
 /*
  * The next record of its partition.  One that was read before is left out; offsets that are missing

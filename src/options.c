@@ -18,6 +18,7 @@
 #include "decode/encoding.h"
 #include "decode/path.h"
 #include "options.h"
+#include "protect.h"
 
 #define MAX_NAMES 64
 
@@ -100,9 +101,12 @@ check_zero(const char *value)
 static const char *
 check_ratio(const char *value)
 {
-	static const char *const words[] = {"1", "1.0", NULL};
+	char *end;
+	double ratio = strtod(value, &end);
 
-	return is_one_of(value, words) ? NULL : LATER "it must be 1.0.";
+	if (end != value && *end == '\0' && ratio >= 0 && ratio <= 1)
+		return NULL;
+	return "It must be a number from 0 to 1, such as 0.5.";
 }
 
 static const char *
@@ -122,13 +126,26 @@ check_path(const char *value)
 static const char *
 check_meta(const char *value)
 {
-	static const char *const words[] = {"partition", "offset", "timestamp", "key", "topic", NULL};
-	static const char *const later[] = {"headers", "rest", "raw", NULL};
+	static const char *const words[] = {"partition", "offset", "timestamp", "key", "topic",
+										"headers",	 "rest",   "raw",		NULL};
 
-	if (is_one_of(value, later) || strncmp(value, "header:", 7) == 0)
-		return LATER "headers, rest and raw.";
-	return is_one_of(value, words) ? NULL
-								   : "It must be partition, offset, timestamp, key or topic.";
+	if (is_one_of(value, words) || (strncmp(value, "header:", 7) == 0 && value[7] != '\0'))
+		return NULL;
+	return "It must be partition, offset, timestamp, key, topic, headers, header:NAME, rest or "
+		   "raw.";
+}
+
+static const char *
+check_protect(const char *value)
+{
+	return is_one_of(value, protect_kinds) ? NULL
+										   : "It must be hmac, sha256, truncate, mask or drop.";
+}
+
+static const char *
+check_canonical(const char *value)
+{
+	return is_one_of(value, protect_canonicals) ? NULL : "It must be none, lower or inet.";
 }
 
 static const char *
@@ -138,8 +155,6 @@ check_encoding(const char *value)
 
 	return encoding_parse(value, &unused) ? NULL : "It must be " ENCODING_NAMES ".";
 }
-
-#define PROTECTION "Protection of personal data is not part of this version."
 
 const OptionSpec table_options[] = {
 	{"topic", NULL, NULL, true},
@@ -167,10 +182,10 @@ const OptionSpec table_options[] = {
 };
 
 const OptionSpec column_options[] = {
-	{"path", check_path, NULL, true},		  {"meta", check_meta, NULL, true},
-	{"encoding", check_encoding, NULL, true}, {"protect", NULL, PROTECTION, true},
-	{"protect_key", NULL, PROTECTION, true},  {"domain", NULL, PROTECTION, true},
-	{"canonical", NULL, PROTECTION, true},	  {NULL, NULL, NULL, false},
+	{"path", check_path, NULL, true},			{"meta", check_meta, NULL, true},
+	{"encoding", check_encoding, NULL, true},	{"protect", check_protect, NULL, true},
+	{"protect_key", NULL, NULL, true},			{"domain", NULL, NULL, true},
+	{"canonical", check_canonical, NULL, true}, {NULL, NULL, NULL, false},
 };
 
 /* Spark's names for what has another name here. */

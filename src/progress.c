@@ -14,6 +14,7 @@
 #include "catalog.h"
 #include "progress.h"
 #include "stream.h"
+#include "streamagg.h"
 
 #define RING 1000
 
@@ -41,7 +42,8 @@ static CatalogStatement store_stream = {
 	"INSERT INTO streamagg.stream_progress (stream, closing, batch, log_rows, last_commit)"
 	" SELECT $1, $2, $3, $4, pg_catalog.clock_timestamp()"
 	" ON CONFLICT (stream) DO UPDATE SET closing = excluded.closing, batch = excluded.batch,"
-	" log_rows = excluded.log_rows, last_commit = excluded.last_commit",
+	" log_rows = excluded.log_rows, last_commit = excluded.last_commit"
+	" WHERE stream_progress.batch = excluded.batch - 1",
 	4,
 	{REGCLASSOID, TIMESTAMPTZOID, INT8OID, INT8OID},
 	NULL};
@@ -140,7 +142,7 @@ read_partition_row(Partition *partition, uint64 row)
 	partition->start_offset = int64_column(row, 2);
 	partition->first_offset = partition->next_offset = int64_column(row, 3);
 	partition->high_offset = int64_column(row, 4);
-	partition->max_event_time = int64_column(row, 5);
+	partition->max_event_time = partition->max_before = int64_column(row, 5);
 	partition->idle = DatumGetBool(catalog_value(row, 6, &isnull));
 	partition->before.read = int64_column(row, 7);
 	partition->before.accepted = int64_column(row, 8);
@@ -228,7 +230,7 @@ progress_partition(Progress *progress, int32 id, int64 start_offset)
 	found->touched = true;
 	found->start_offset = found->first_offset = found->next_offset = start_offset;
 	found->high_offset = start_offset;
-	found->max_event_time = DT_NOBEGIN;
+	found->max_event_time = found->max_before = DT_NOBEGIN;
 	return found;
 }
 
@@ -373,7 +375,12 @@ progress_store(Progress *progress, TimestampTz closing, const BatchTimes *times)
 	values[1] = TimestampTzGetDatum(closing);
 	values[2] = Int64GetDatum(progress->batch);
 	values[3] = Int64GetDatum(progress->log_rows);
-	catalog_run(&store_stream, values, NULL);
+	if (catalog_run(&store_stream, values, NULL) == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errsafe(),
+						errmsg("stream \"%s\" was fed by one of its own aggregates",
+							   stream_name(progress->stream)),
+						errhint("A trigger of a state table must not push into the stream that "
+								"feeds it.")));
 	catalog_leave(&scope);
 }
 

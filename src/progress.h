@@ -28,6 +28,7 @@ typedef struct Partition
 	int64 next_offset;
 	int64 high_offset;
 	TimestampTz max_event_time; /* DT_NOBEGIN: none accepted yet */
+	TimestampTz max_before;		/* that at the batch's start */
 	Counters before;			/* at the batch's start */
 	Counters batch;				/* of this batch only */
 } Partition;

@@ -19,8 +19,10 @@
 #include "utils/timestamp.h"
 
 #include "aggregate/run.h"
+#include "bad_share.h"
 #include "catalog.h"
 #include "ingest.h"
+#include "key.h"
 #include "streamagg.h"
 #include "worker/control.h"
 
@@ -99,31 +101,44 @@ make_record(Record *record, const Elements *messages, const Elements *keys,
 		record->has_time = RECORD_TIME_OUT_OF_RANGE;
 }
 
-static int64
-next_offset_of(Progress *progress, int32 partition)
+typedef struct Pushed
 {
-	return progress_partition(progress, partition, 0)->next_offset;
+	int32 partition;
+	const Elements *messages;
+	const Elements *keys;
+	const Elements *timestamps;
+} Pushed;
+
+static void
+feed(Ingest *ingest, void *argument)
+{
+	const Pushed *pushed = argument;
+	int64 offset = progress_partition(ingest->progress, pushed->partition, 0)->next_offset;
+
+	for (int i = 0; i < pushed->messages->count; i++)
+	{
+		Record record = {.partition = pushed->partition, .offset = offset + i};
+
+		CHECK_FOR_INTERRUPTS();
+		make_record(&record, pushed->messages, pushed->keys, pushed->timestamps, i);
+		ingest_record(ingest, &record);
+	}
 }
 
 static Ingest *
-push_batch(Stream *stream, int32 partition, const Elements *messages, const Elements *keys,
-		   const Elements *timestamps)
+push_batch(Stream *stream, Pushed *pushed)
 {
 	Ingest *ingest = ingest_begin(stream);
-	int64 offset = next_offset_of(ingest->progress, partition);
+	BadShare share = {0, 0};
 
 	/* behind the lock that pushes queue on: an aggregate gets every batch from its first on */
 	ingest->aggregates = run_load(stream->relid);
-	for (int i = 0; i < messages->count; i++)
-	{
-		Record record = {.partition = partition, .offset = offset + i};
-
-		CHECK_FOR_INTERRUPTS();
-		make_record(&record, messages, keys, timestamps, i);
-		ingest_record(ingest, &record);
-	}
+	ingest_feed(ingest, feed, pushed);
 	ingest_finish(ingest, false);
 	run_free(ingest->aggregates);
+	bad_share_add(&share, stream, &ingest->total);
+	if (ingest->total.quarantined > 0)
+		quarantine_trim_if_due(); /* a database of local streams has no keeper */
 	return ingest;
 }
 
@@ -145,8 +160,7 @@ result_row(FunctionCallInfo fcinfo, const Ingest *ingest)
 
 /* As the stream's owner, with the safe search_path, in a memory context of its own. */
 static Ingest *
-push_as_owner(Oid relid, int32 partition, const Elements *messages, const Elements *keys,
-			  const Elements *timestamps)
+push_as_owner(Oid relid, Pushed *pushed)
 {
 	int level = NewGUCNestLevel();
 	Oid user;
@@ -161,8 +175,9 @@ push_as_owner(Oid relid, int32 partition, const Elements *messages, const Elemen
 	run_apply_neutral_settings();
 	stream = stream_load(relid, CurrentMemoryContext);
 	require_local(relid, stream);
+	key_load(stream);
 	control_register(relid);
-	ingest = push_batch(stream, partition, messages, keys, timestamps);
+	ingest = push_batch(stream, pushed);
 	stream_free(stream);
 	AtEOXact_GUC(true, level);
 	SetUserIdAndSecContext(user, security);
@@ -180,6 +195,7 @@ streamagg_push(PG_FUNCTION_ARGS)
 	Elements messages = elements(fcinfo, 1, TEXTOID);
 	Elements keys = elements(fcinfo, 3, TEXTOID);
 	Elements timestamps = elements(fcinfo, 4, TIMESTAMPTZOID);
+	Pushed pushed = {PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2), &messages, &keys, &timestamps};
 
 	streamagg_require_preload();
 	catalog_check_version();
@@ -192,6 +208,5 @@ streamagg_push(PG_FUNCTION_ARGS)
 	require_same_length(fcinfo, 3, "keys", &keys, messages.count);
 	require_same_length(fcinfo, 4, "timestamps", &timestamps, messages.count);
 	stream_require_owner(PG_GETARG_OID(0));
-	return result_row(
-		fcinfo, push_as_owner(PG_GETARG_OID(0), PG_GETARG_INT32(2), &messages, &keys, &timestamps));
+	return result_row(fcinfo, push_as_owner(PG_GETARG_OID(0), &pushed));
 }

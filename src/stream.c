@@ -25,8 +25,8 @@
 #include "utils/timestamp.h"
 
 #include "check.h"
+#include "column.h"
 #include "compat.h"
-#include "decode/path.h"
 #include "stream.h"
 #include "streamagg.h"
 
@@ -126,137 +126,6 @@ stream_option(Oid relid, const char *name, const char *fallback)
 	return options_get(GetForeignTable(relid)->options, name, fallback);
 }
 
-/* ---------------------------------------------------------------- columns */
-
-static ColumnSource
-source_of(const char *meta)
-{
-	static const struct
-	{
-		const char *name;
-		ColumnSource source;
-	} sources[] = {{"partition", SOURCE_PARTITION},
-				   {"offset", SOURCE_OFFSET},
-				   {"timestamp", SOURCE_TIMESTAMP},
-				   {"key", SOURCE_KEY},
-				   {"topic", SOURCE_TOPIC}};
-
-	if (meta == NULL)
-		return SOURCE_PATH;
-	for (size_t i = 0; i < lengthof(sources); i++)
-		if (strcmp(sources[i].name, meta) == 0)
-			return sources[i].source;
-	elog(ERROR, "unknown meta column \"%s\"", meta);
-}
-
-/* The index of the JSON value under the column's path; its name is the default path. */
-static int
-add_path(Stream *stream, const char *column, const char *path)
-{
-	List *keys = path ? path_parse(path) : list_make1(pstrdup(column));
-	const char **steps = palloc(sizeof(char *) * list_length(keys));
-	ListCell *cell;
-	int n = 0;
-	int index;
-
-	foreach (cell, keys)
-		steps[n++] = lfirst(cell);
-	index = json_reader_add_path(stream->reader, steps, n);
-	if (index < 0)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	stream->nvalues = Max(stream->nvalues, index + 1);
-	return index;
-}
-
-static ConvertEncoding
-parse_encoding(const char *name)
-{
-	ConvertEncoding encoding;
-
-	if (!encoding_parse(name, &encoding))
-		elog(ERROR, "unknown encoding \"%s\"", name);
-	return encoding;
-}
-
-static void
-check_column_options(const Stream *stream, const StreamColumn *column, const char *path,
-					 const char *meta, const char *encoding)
-{
-	Oid wanted = encoding_type(parse_encoding(encoding));
-
-	if (path && meta)
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("column \"%s\" of stream \"%s\" has both path and meta",
-							   column->name, stream->name)));
-	if (encoding && (getBaseType(column->type) != wanted || meta))
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("column \"%s\" of stream \"%s\" cannot have encoding \"%s\"",
-							   column->name, stream->name, encoding),
-						errdetail("It is for columns of type %s that come from the document.",
-								  format_type_be(wanted))));
-}
-
-static void *
-alloc_in_batch(void *arena, size_t size)
-{
-	return batch_alloc(arena, size);
-}
-
-static void
-load_column(Stream *stream, StreamColumn *column, Form_pg_attribute attribute)
-{
-	List *options;
-	const char *path;
-	const char *meta;
-	const char *encoding;
-
-	column->source = SOURCE_NONE;
-	if (attribute->attisdropped)
-		return;
-	options = GetForeignColumnOptions(stream->relid, attribute->attnum);
-	path = options_get(options, "path", NULL);
-	meta = options_get(options, "meta", NULL);
-	encoding = options_get(options, "encoding", NULL);
-	column->name = pstrdup(NameStr(attribute->attname));
-	column->type = attribute->atttypid;
-	column->not_null = attribute->attnotnull;
-	column->source = source_of(meta);
-	check_column_options(stream, column, path, meta, encoding);
-	if (attribute->attgenerated)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("generated columns are not supported in streams"),
-						errhint("Compute \"%s\" in the aggregate's query.", column->name)));
-	if (column->source == SOURCE_PATH)
-		column->value = add_path(stream, column->name, path);
-	convert_init(&column->conversion, attribute->atttypid, attribute->atttypmod,
-				 parse_encoding(encoding), alloc_in_batch, stream->batch);
-}
-
-static void
-free_reader(void *reader)
-{
-	json_reader_free(reader);
-}
-
-static void
-load_columns(Stream *stream, TupleDesc desc)
-{
-	MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
-
-	stream->reader = json_reader_create();
-	if (stream->reader == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	callback->func = free_reader;
-	callback->arg = stream->reader;
-	MemoryContextRegisterResetCallback(stream->context, callback);
-	stream->natts = desc->natts;
-	stream->batch = batch_create(stream->context, desc->natts);
-	stream->columns = palloc0(sizeof(StreamColumn) * Max(desc->natts, 1));
-	for (int i = 0; i < desc->natts; i++)
-		load_column(stream, &stream->columns[i], TupleDescAttr(desc, i));
-	stream->values = palloc0(sizeof(JsonValue) * Max(stream->nvalues, 1));
-}
-
 /* ---------------------------------------------------------------- table options */
 
 static int64
@@ -309,6 +178,7 @@ load_options(Stream *stream, List *options)
 	stream->batch_interval = duration(options, "batch_interval", "100 ms");
 	(void) options_parse_bytes(options_get(options, "max_message_bytes", "1MB"),
 							   &stream->max_message_bytes);
+	stream->max_bad_ratio = strtod(options_get(options, "max_bad_ratio", "1.0"), NULL);
 	stream->on_decode_error =
 		options_parse_policy(options_get(options, "on_decode_error", "quarantine"));
 	stream->on_violation = options_parse_policy(options_get(options, "on_violation", "quarantine"));
@@ -335,7 +205,7 @@ stream_load(Oid relid, MemoryContext parent)
 	stream->server = table->serverid;
 	stream->name = pstrdup(RelationGetRelationName(rel));
 	stream->local = stream_server_is_local(table->serverid);
-	load_columns(stream, RelationGetDescr(rel));
+	column_load_all(stream, RelationGetDescr(rel));
 	load_options(stream, table->options);
 	stream->check = check_create(stream, rel);
 	relation_close(rel, NoLock);

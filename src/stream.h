@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "decode/convert.h"
 #include "options.h"
+#include "protect.h"
 
 typedef enum ColumnSource
 {
@@ -19,17 +20,24 @@ typedef enum ColumnSource
 	SOURCE_OFFSET,
 	SOURCE_TIMESTAMP,
 	SOURCE_KEY,
-	SOURCE_TOPIC
+	SOURCE_TOPIC,
+	SOURCE_HEADERS,
+	SOURCE_HEADER, /* of one name */
+	SOURCE_REST,
+	SOURCE_RAW
 } ColumnSource;
 
 typedef struct StreamColumn
 {
 	char *name;
 	ColumnSource source;
-	int value; /* index of the JSON value of a path */
+	List *path;	  /* keys, C strings; NIL: the document */
+	int value;	  /* index of the JSON value of a path */
+	char *header; /* its name */
 	Oid type;
 	bool not_null;
 	Conversion conversion;
+	Protection protection;
 } StreamColumn;
 
 typedef struct Stream
@@ -51,11 +59,14 @@ typedef struct Stream
 	int64 max_future;
 	int64 batch_interval;
 	int64 max_message_bytes;
+	double max_bad_ratio;
 	OptionPolicy on_decode_error;
 	OptionPolicy on_violation;
+	bool has_headers; /* some column is made of them */
 	JsonReader *reader;
 	JsonValue *values;
 	int nvalues;
+	DigestKey *quarantine_key; /* NULL until key_load() */
 	Batch *batch;
 	struct StreamCheck *check; /* see check.h */
 } Stream;

@@ -11,7 +11,9 @@
 /* GUCs, described in _PG_init */
 extern bool streamagg_enabled;
 extern int streamagg_max_workers;
-extern int streamagg_worker_memory; /* kB */
+extern int streamagg_worker_memory;		  /* kB */
+extern int streamagg_quarantine_keep;	  /* minutes; 0: for ever */
+extern int streamagg_quarantine_max_rows; /* of a stream; 0: any number */
 
 /* True when shared_preload_libraries loaded the library, so that shared memory is there. */
 extern bool streamagg_preloaded;

@@ -119,34 +119,59 @@ key_list(const Definition *definition)
 	return list.data;
 }
 
-static void
-append_merges(StringInfo sql, const Call *call)
+/* "column = merged value" for each stored value of a call. */
+static List *
+merges_of(List *merges, const Call *call)
 {
 	for (int i = 0; i < call->rule->count; i++)
 	{
 		const char *column = quote_identifier(call->columns[i]);
 		const char *sides[2] = {psprintf("s.%s", column), psprintf("excluded.%s", column)};
+		StateMerge *merge = palloc(sizeof(StateMerge));
 
-		appendStringInfo(sql, "%s = %s, ", column,
-						 rules_apply(call->rule->merges[i], sides, lengthof(sides)));
+		merge->column = call->columns[i];
+		merge->assignment =
+			psprintf("%s = %s", column, rules_apply(call->rule->merges[i], sides, lengthof(sides)));
+		merges = lappend(merges, merge);
 	}
+	return merges;
+}
+
+Upsert *
+rewrite_upsert(const Definition *definition, const char *state)
+{
+	Upsert *upsert = palloc0(sizeof(Upsert));
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	upsert->keys = key_list(definition);
+	appendStringInfo(&sql, "INSERT INTO %s AS s (%s", state, upsert->keys);
+	for (int i = 0; i < definition->ncalls; i++)
+	{
+		for (int j = 0; j < definition->calls[i].rule->count; j++)
+			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
+		upsert->merges = merges_of(upsert->merges, &definition->calls[i]);
+	}
+	appendStringInfo(&sql, ", updated_at) %s", rewrite_partial_select(definition));
+	upsert->insert = sql.data;
+	return upsert;
 }
 
 char *
-rewrite_upsert(const Definition *definition, const char *state)
+rewrite_upsert_sql(const Upsert *upsert, const StateMerge *only)
 {
 	StringInfoData sql;
-	char *keys = key_list(definition);
+	ListCell *cell;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s AS s (%s", state, keys);
-	for (int i = 0; i < definition->ncalls; i++)
-		for (int j = 0; j < definition->calls[i].rule->count; j++)
-			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
-	appendStringInfo(&sql, ", updated_at) %s ON CONFLICT (%s) DO UPDATE SET ",
-					 rewrite_partial_select(definition), keys);
-	for (int i = 0; i < definition->ncalls; i++)
-		append_merges(&sql, &definition->calls[i]);
+	appendStringInfo(&sql, "%s ON CONFLICT (%s) DO UPDATE SET ", upsert->insert, upsert->keys);
+	foreach (cell, upsert->merges)
+	{
+		const StateMerge *merge = lfirst(cell);
+
+		if (only == NULL || merge == only)
+			appendStringInfo(&sql, "%s, ", merge->assignment);
+	}
 	appendStringInfoString(&sql, "updated_at = excluded.updated_at");
 	return sql.data;
 }

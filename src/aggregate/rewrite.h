@@ -14,8 +14,24 @@
 /* The SELECT of one batch: keys, then partial results, in the order of the state columns. */
 extern char *rewrite_partial_select(const Definition *definition);
 
-/* The statement that a batch runs. */
-extern char *rewrite_upsert(const Definition *definition, const char *state);
+/* How a batch's partial result goes into a column of the state table. */
+typedef struct StateMerge
+{
+	const char *column;
+	const char *assignment;
+} StateMerge;
+
+/* The statement that a batch runs, in parts. */
+typedef struct Upsert
+{
+	char *insert; /* INSERT INTO … SELECT … */
+	char *keys;	  /* the conflict's columns */
+	List *merges; /* of StateMerge */
+} Upsert;
+
+extern Upsert *rewrite_upsert(const Definition *definition, const char *state);
+/* Its whole text; with one merge only, to learn which of them fails. */
+extern char *rewrite_upsert_sql(const Upsert *upsert, const StateMerge *only);
 
 /* CREATE TABLE of the state, with the types of the partial SELECT. */
 extern char *rewrite_create_table(const Definition *definition, const char *state);

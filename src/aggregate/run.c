@@ -20,10 +20,9 @@
 
 #include "catalog.h"
 #include "definition.h"
-#include "fdw/scan.h"
-#include "rewrite.h"
 #include "run.h"
 #include "stream.h"
+#include "target.h"
 
 static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
@@ -59,6 +58,7 @@ void
 run_apply_neutral_settings(void)
 {
 	run_apply_settings("UTC", "ISO, MDY", "postgres");
+	apply("row_security", "on");
 	apply("extra_float_digits", "1");
 	apply("bytea_output", "hex");
 	apply("array_nulls", "on");
@@ -127,10 +127,12 @@ understand(Loaded *loaded)
 	Aggregate *aggregate = loaded->aggregate;
 	Definition *definition;
 
+	target_check(aggregate->state, aggregate->name);
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states);
 	aggregate->window = definition->window;
 	aggregate->upsert = rewrite_upsert(definition, stream_name(aggregate->state));
+	aggregate->sql = rewrite_upsert_sql(aggregate->upsert, NULL);
 }
 
 List *
@@ -197,28 +199,36 @@ is_late(const Aggregate *aggregate, const BatchRow *row)
 	return row->event_time < closed && window_end_of(&aggregate->window, row->event_time) <= closed;
 }
 
-/* Counts the late rows; returns their marks for the scan to leave out, or NULL for none. */
-static bool *
-judge_lateness(Aggregate *aggregate, const Batch *batch, bool *late)
+static void
+count_late(Aggregate *aggregate, const Batch *batch, bool *late)
 {
-	bool *skip = NULL;
-
 	aggregate->rows_in = batch->nrows;
 	aggregate->late_rows = 0;
 	if (aggregate->window.kind != WINDOW_NONE)
 		for (int i = 0; i < batch->nrows; i++)
-		{
-			if (!is_late(aggregate, &batch->rows[i]))
-				continue;
-			aggregate->late_rows++;
-			late[i] = true;
-			if (!aggregate->drops_late)
-				continue;
-			if (skip == NULL)
-				skip = palloc0(batch->nrows * sizeof(bool));
-			skip[i] = true;
-		}
+			if (is_late(aggregate, &batch->rows[i]))
+			{
+				aggregate->late_rows++;
+				late[i] = true;
+			}
 	aggregate->late_pairs = aggregate->late_rows; /* one window a row, so far */
+}
+
+bool *
+run_skipped_rows(const Aggregate *aggregate, const Batch *batch)
+{
+	bool *skip = NULL;
+
+	if (!aggregate->drops_late || aggregate->window.kind == WINDOW_NONE)
+		return NULL;
+	for (int i = 0; i < batch->nrows; i++)
+	{
+		if (!is_late(aggregate, &batch->rows[i]))
+			continue;
+		if (skip == NULL)
+			skip = palloc0(batch->nrows * sizeof(bool));
+		skip[i] = true;
+	}
 	return skip;
 }
 
@@ -228,8 +238,8 @@ judge_lateness(Aggregate *aggregate, const Batch *batch, bool *late)
  * The statement's constants are read under neutral settings; a plan that was invalidated would read
  * them anew under the definition's, so it is made anew here.
  */
-static void
-prepare(Aggregate *aggregate)
+static SPIPlanPtr
+own_plan(Aggregate *aggregate)
 {
 	if (aggregate->plan && !SPI_plan_is_valid(aggregate->plan))
 	{
@@ -237,55 +247,61 @@ prepare(Aggregate *aggregate)
 		aggregate->plan = NULL;
 	}
 	if (aggregate->plan)
-		return;
-	aggregate->plan = SPI_prepare(aggregate->upsert, 0, NULL);
+		return aggregate->plan;
+	aggregate->plan = SPI_prepare(aggregate->sql, 0, NULL);
 	if (aggregate->plan == NULL || SPI_keepplan(aggregate->plan) != 0)
 		elog(ERROR, "could not prepare the statement of aggregate \"%s\"", aggregate->name);
+	return aggregate->plan;
 }
 
 static void
-execute(Aggregate *aggregate)
+execute(const RowRun *run)
 {
+	Aggregate *aggregate = run->aggregate;
 	int level = NewGUCNestLevel();
+	SPIPlanPtr plan;
 	int result;
 
 	run_apply_neutral_settings();
-	prepare(aggregate);
+	plan = run->sql ? SPI_prepare(run->sql, 0, NULL) : own_plan(aggregate);
 	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
-	result = SPI_execute_plan(aggregate->plan, NULL, NULL, false, 0);
+	result = SPI_execute_plan(plan, NULL, NULL, false, 0);
 	if (result != SPI_OK_INSERT)
 		elog(ERROR, "unexpected result of aggregate \"%s\": %s", aggregate->name,
 			 SPI_result_code_string(result));
 	AtEOXact_GUC(true, level);
 }
 
-static void
-feed(Aggregate *aggregate, Oid stream, Batch *batch, bool *late)
+void
+run_rows(const RowRun *run)
 {
-	bool *volatile skip = judge_lateness(aggregate, batch, late);
+	ScanOffer before;
 
-	scan_offer(stream, batch, skip);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	before = scan_offer(&run->rows);
 	PG_TRY();
 	{
-		execute(aggregate);
+		execute(run);
 	}
 	PG_FINALLY();
 	{
-		scan_withdraw();
+		scan_withdraw(&before);
 	}
 	PG_END_TRY();
-	if (skip)
-		pfree(skip);
+	SPI_finish();
 }
 
 void
 run_empty(Oid stream, const char *sql)
 {
 	Relation rel = relation_open(stream, AccessShareLock);
-	Batch *batch = batch_create(CurrentMemoryContext, RelationGetNumberOfAttributes(rel));
+	ScanOffer none = {stream,
+					  batch_create(CurrentMemoryContext, RelationGetNumberOfAttributes(rel))};
+	ScanOffer before;
 
 	relation_close(rel, NoLock);
-	scan_offer(stream, batch, NULL);
+	before = scan_offer(&none);
 	PG_TRY();
 	{
 		if (SPI_execute(sql, false, 0) != SPI_OK_INSERT)
@@ -293,7 +309,7 @@ run_empty(Oid stream, const char *sql)
 	}
 	PG_FINALLY();
 	{
-		scan_withdraw();
+		scan_withdraw(&before);
 	}
 	PG_END_TRY();
 }
@@ -325,16 +341,22 @@ write_counters(List *aggregates)
 }
 
 void
-run_batch(List *aggregates, Oid stream, Batch *batch, bool *late)
+run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregate **current)
 {
 	ListCell *cell;
 
 	if (aggregates == NIL || batch->nrows == 0)
 		return;
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
 	foreach (cell, aggregates)
-		feed(lfirst(cell), stream, batch, late);
-	SPI_finish();
+	{
+		Aggregate *aggregate = lfirst(cell);
+		RowRun run = {
+			aggregate, NULL, {stream, batch, run_skipped_rows(aggregate, batch), 0, batch->nrows}};
+
+		*current = aggregate;
+		count_late(aggregate, batch, late);
+		run_rows(&run);
+	}
+	*current = NULL;
 	write_counters(aggregates);
 }

@@ -8,6 +8,8 @@
 #include "nodes/pg_list.h"
 
 #include "batch.h"
+#include "fdw/scan.h"
+#include "rewrite.h"
 #include "window.h"
 
 typedef struct Aggregate
@@ -21,8 +23,9 @@ typedef struct Aggregate
 	char *timezone; /* settings of the definition */
 	char *datestyle;
 	char *intervalstyle;
-	char *upsert;
-	SPIPlanPtr plan; /* made at the first batch */
+	Upsert *upsert;
+	char *sql;		 /* the upsert as one statement */
+	SPIPlanPtr plan; /* of it, made at the first batch */
 	int64 rows_in;	 /* of this batch */
 	int64 late_rows;
 	int64 late_pairs;
@@ -35,11 +38,25 @@ typedef struct Aggregate
 extern List *run_load(Oid stream);
 extern void run_free(List *aggregates);
 
+/* A statement of an aggregate over some rows of a batch. */
+typedef struct RowRun
+{
+	Aggregate *aggregate;
+	const char *sql; /* NULL: the upsert */
+	ScanOffer rows;
+} RowRun;
+
+extern void run_rows(const RowRun *run);
+
+/* Marks of the late rows that the aggregate leaves out, in the current context; NULL: none. */
+extern bool *run_skipped_rows(const Aggregate *aggregate, const Batch *batch);
+
 /*
- * Feeds the batch to each aggregate, then writes their counters.  late, an array of the batch's
- * rows, becomes true for rows late for every window of some aggregate.
+ * Feeds the batch to each aggregate, then writes their counters; *current is the one at work.  late,
+ * an array of the batch's rows, becomes true for rows late for every window of some aggregate.
  */
-extern void run_batch(List *aggregates, Oid stream, Batch *batch, bool *late);
+extern void
+run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregate **current);
 
 /* Runs a statement over no rows, inside SPI: a running total's first row. */
 extern void run_empty(Oid stream, const char *sql);

@@ -3,13 +3,11 @@
  *
  * The verdicts are jsonb_populate_record's, but nothing is rounded and nothing reads the clock.
  * Frequent types have a way of their own that raises no errors (ways_*.c).  Other scalar types go
- * through their input function, arrays and composite types through nested.c, both guarded by a
- * subtransaction; a domain is its base type and its constraints.  A value never appears in an
+ * through their input function, arrays and composite types through nested.c, both guarded; a domain is its base type and its constraints.  A value never appears in an
  * error: only its SQLSTATE leaves.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -20,13 +18,14 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "compat.h"
 #include "domain.h"
+#include "guard.h"
 #include "labels.h"
 #include "nested.h"
 #include "shape.h"
+#include "sqlstate.h"
 #include "ways.h"
 
 typedef struct InputCall
@@ -88,47 +87,34 @@ call_jsonb(InputCall *call)
 	call->result = DirectFunctionCall1(jsonb_in, CStringGetDatum(call->text));
 }
 
-/* The server's trouble, not the record's: cancelled, out of memory, disk full, a bug. */
-static bool
-is_server_error(int code)
+typedef struct SafeCall
 {
-	int category = ERRCODE_TO_CATEGORY(code);
+	void (*function)(InputCall *);
+	InputCall *call;
+} SafeCall;
 
-	return category == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_IO_ERROR) ||
-		   category == ERRCODE_TO_CATEGORY(ERRCODE_CONNECTION_EXCEPTION);
+static void
+step(void *argument)
+{
+	SafeCall *safe = argument;
+
+	safe->function(safe->call);
 }
 
-/* Runs the call in a subtransaction; returns 0 or the SQLSTATE that it raised. */
+/*
+ * Runs the call as a step of the batch's guard; returns 0 or the SQLSTATE that it raised.  A function
+ * that an error has left in the middle must not be called again with what it kept for that.
+ */
 static int
 call_safely(void (*function)(InputCall *), InputCall *call)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile int code = 0;
+	SafeCall safe = {function, call};
+	int code = guard_try(step, &safe, sqlstate_is_no_server_trouble);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		function(call);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		code = geterrcode();
-		if (is_server_error(code))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	if (code && call->conversion && call->conversion->domain)
+		domain_renew(call->conversion->domain);
+	if (code && call->conversion && call->conversion->nested)
+		nested_renew(call->conversion->nested);
 	return code;
 }
 
@@ -303,8 +289,6 @@ read_nested(const Conversion *conversion, const JsonValue *value, Datum *result)
 
 	nested_follow(conversion->nested);
 	fault = run_call(call_nested, &call);
-	if (fault)
-		nested_failed(conversion->nested);
 	*result = call.result;
 	return fault;
 }

@@ -6,31 +6,54 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "utils/memutils.h"
 #include "utils/typcache.h"
 
 #include "domain.h"
 
 struct Domain
 {
-	DomainConstraintRef constraints;
+	MemoryContext context; /* of what follows */
+	Oid type;
+	DomainConstraintRef *constraints;
 	ExprContext *econtext;
 };
+
+static void
+fill(Domain *domain)
+{
+	MemoryContext old = MemoryContextSwitchTo(domain->context);
+
+	domain->constraints = palloc0(sizeof(DomainConstraintRef));
+	InitDomainConstraintRef(domain->type, domain->constraints, domain->context, true);
+	domain->econtext = CreateStandaloneExprContext();
+	MemoryContextSwitchTo(old);
+}
 
 Domain *
 domain_create(Oid type)
 {
 	Domain *domain = palloc0(sizeof(Domain));
 
-	InitDomainConstraintRef(type, &domain->constraints, CurrentMemoryContext, true);
-	domain->econtext = CreateStandaloneExprContext();
+	domain->context =
+		AllocSetContextCreate(CurrentMemoryContext, "streamagg domain", ALLOCSET_SMALL_SIZES);
+	domain->type = type;
+	fill(domain);
 	return domain;
+}
+
+void
+domain_renew(Domain *domain)
+{
+	MemoryContextReset(domain->context);
+	fill(domain);
 }
 
 bool
 domain_has_constraints(Domain *domain)
 {
-	UpdateDomainConstraintRef(&domain->constraints);
-	return domain->constraints.constraints != NIL;
+	UpdateDomainConstraintRef(domain->constraints);
+	return domain->constraints->constraints != NIL;
 }
 
 static bool
@@ -48,11 +71,9 @@ domain_judge(Domain *domain, Datum value, bool isnull)
 	ListCell *cell;
 	int fault = 0;
 
-	/* what an expression that raised an error left behind goes, too */
-	ResetExprContext(econtext);
 	econtext->domainValue_datum = value;
 	econtext->domainValue_isNull = isnull;
-	foreach (cell, domain->constraints.constraints)
+	foreach (cell, domain->constraints->constraints)
 	{
 		const DomainConstraintState *constraint = lfirst(cell);
 

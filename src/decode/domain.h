@@ -9,6 +9,9 @@ typedef struct Domain Domain;
 /* In the current context, which keeps it.  The constraints are followed when they are altered. */
 extern Domain *domain_create(Oid type);
 
+/* After an error of its expressions: what they kept for the next call is not to be trusted. */
+extern void domain_renew(Domain *domain);
+
 /* False now and here: nothing to check. */
 extern bool domain_has_constraints(Domain *domain);
 

@@ -21,7 +21,6 @@
 #include "shape.h"
 
 #define KEY "v"
-#define MOST_MEMORY (1024 * 1024)
 
 /* A call of the function for rows of one attribute. */
 typedef struct Populate
@@ -87,19 +86,16 @@ nested_create(Oid type, int32 typmod)
 void
 nested_follow(Nested *nested)
 {
-	if (nested->shape && shape_is_current(nested->shape))
-		return;
+	if (nested->shape == NULL || !shape_is_current(nested->shape))
+		nested_renew(nested);
+}
+
+void
+nested_renew(Nested *nested)
+{
 	nested->shape = NULL;
 	MemoryContextReset(nested->context);
 	fill(nested);
-}
-
-/* A domain's CHECK that fails inside leaves its memory there until one holds. */
-void
-nested_failed(Nested *nested)
-{
-	if (MemoryContextMemAllocated(nested->context, true) > MOST_MEMORY)
-		nested->shape = NULL;
 }
 
 Jsonb *

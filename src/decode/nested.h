@@ -16,8 +16,8 @@ extern Nested *nested_create(Oid type, int32 typmod);
 /* Before each value: is made anew when a type in it was altered.  Errors: as nested_create. */
 extern void nested_follow(Nested *nested);
 
-/* After each error that nested_document or nested_populate raised: keeps what they left bounded. */
-extern void nested_failed(Nested *nested);
+/* After an error: likewise for what the function kept for the next call. */
+extern void nested_renew(Nested *nested);
 
 /*
  * The value as jsonb, palloc'd, for nested_populate; NULL when it holds a word that reads the

@@ -30,35 +30,30 @@ PG_FUNCTION_INFO_V1(streamagg_kafka_handler);
 #define ROWS_ESTIMATE 100000
 #define COST_PER_ROW 0.001
 
-typedef struct Offer
-{
-	Oid stream;
-	Batch *batch;
-	const bool *skip;
-} Offer;
-
 typedef struct StreamScan
 {
 	TupleTableSlot *slot;
 	Datum *own_values; /* the slot's own arrays */
 	bool *own_isnull;
+	ScanOffer rows;
 	int next;
 } StreamScan;
 
-static Offer offer;
+static ScanOffer offer;
 
-void
-scan_offer(Oid stream, Batch *batch, const bool *skip)
+ScanOffer
+scan_offer(const ScanOffer *rows)
 {
-	offer.stream = stream;
-	offer.batch = batch;
-	offer.skip = skip;
+	ScanOffer before = offer;
+
+	offer = *rows;
+	return before;
 }
 
 void
-scan_withdraw(void)
+scan_withdraw(const ScanOffer *before)
 {
-	memset(&offer, 0, sizeof(offer));
+	offer = *before;
 }
 
 /* ---------------------------------------------------------------- planning */
@@ -116,6 +111,8 @@ begin_scan(ForeignScanState *node, int flags)
 	if (offer.batch == NULL || offer.stream != relid)
 		refuse_scan(relid);
 	scan = palloc0(sizeof(StreamScan));
+	scan->rows = offer;
+	scan->next = offer.first;
 	scan->slot =
 		MakeSingleTupleTableSlot(RelationGetDescr(node->ss.ss_currentRelation), &TTSOpsVirtual);
 	if (scan->slot->tts_tupleDescriptor->natts != offer.batch->natts)
@@ -130,11 +127,12 @@ iterate_scan(ForeignScanState *node)
 {
 	StreamScan *scan = node->fdw_state;
 	TupleTableSlot *slot = scan->slot;
-	const Batch *batch = offer.batch;
+	const Batch *batch = scan->rows.batch;
+	const bool *skip = scan->rows.skip;
 
-	while (offer.skip && scan->next < batch->nrows && offer.skip[scan->next])
+	while (skip && scan->next < scan->rows.end && skip[scan->next])
 		scan->next++;
-	if (scan->next >= batch->nrows)
+	if (scan->next >= scan->rows.end)
 		return ExecClearTuple(slot);
 	slot->tts_values = batch->values + (Size) scan->next * batch->natts;
 	slot->tts_isnull = batch->isnull + (Size) scan->next * batch->natts;
@@ -147,7 +145,9 @@ iterate_scan(ForeignScanState *node)
 static void
 rescan(ForeignScanState *node)
 {
-	((StreamScan *) node->fdw_state)->next = 0;
+	StreamScan *scan = node->fdw_state;
+
+	scan->next = scan->rows.first;
 }
 
 static void

@@ -6,11 +6,20 @@
 
 #include "batch.h"
 
+typedef struct ScanOffer
+{
+	Oid stream;
+	const Batch *batch;
+	const bool *skip; /* one mark a row: left out; NULL: none */
+	int first;
+	int end; /* the first row that is not of it */
+} ScanOffer;
+
 /*
- * From here to scan_withdraw scans of the stream return the batch's rows, those marked in skip (one
- * mark a row, or NULL) left out.  The batch stays the caller's.
+ * From here to scan_withdraw scans of the stream return these rows.  Everything stays the caller's.
+ * Returns what was offered before: a trigger of a state table may push into another stream.
  */
-extern void scan_offer(Oid stream, Batch *batch, const bool *skip);
-extern void scan_withdraw(void);
+extern ScanOffer scan_offer(const ScanOffer *rows);
+extern void scan_withdraw(const ScanOffer *before);
 
 #endif

@@ -164,7 +164,7 @@ kafka_consumer_partitions(KafkaConsumer *consumer)
 
 		if (error == 0)
 		{
-			memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
+			kafka_trouble_clear(&consumer->trouble);
 			return count;
 		}
 		wait_or_raise(consumer, error, start);
@@ -177,7 +177,7 @@ kafka_consumer_peek_partitions(KafkaConsumer *consumer)
 	int count;
 
 	if (ask_partitions(consumer, &count) == 0)
-		memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
+		kafka_trouble_clear(&consumer->trouble);
 	return count;
 }
 
@@ -304,7 +304,7 @@ kafka_consumer_take(KafkaConsumer *consumer)
 		consumer->bytes += message->len + message->key_len;
 	}
 	if (kept > consumer->count)
-		memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
+		kafka_trouble_clear(&consumer->trouble);
 	consumer->count = kept;
 	return kept;
 }
@@ -334,6 +334,36 @@ kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *
 	message->key = found->key;
 	message->key_length = found->key_len;
 	message->timestamp = rd_kafka_message_timestamp(found, NULL);
+}
+
+static rd_kafka_headers_t *
+headers_of(const KafkaConsumer *consumer, int number)
+{
+	rd_kafka_headers_t *headers;
+
+	if (rd_kafka_message_headers(consumer->messages[number], &headers) != 0)
+		return NULL;
+	return headers;
+}
+
+int
+kafka_consumer_header_count(const KafkaConsumer *consumer, int number)
+{
+	rd_kafka_headers_t *headers = headers_of(consumer, number);
+
+	return headers ? (int) rd_kafka_header_cnt(headers) : 0;
+}
+
+void
+kafka_consumer_header(const KafkaConsumer *consumer, int number, int header, const char **name,
+					  const char **value, size_t *length)
+{
+	const void *bytes = NULL;
+
+	*length = 0;
+	if (rd_kafka_header_get_all(headers_of(consumer, number), header, name, &bytes, length) != 0)
+		elog(ERROR, "message has no header %d", header);
+	*value = bytes;
 }
 
 void

@@ -68,6 +68,10 @@ extern int kafka_consumer_count(const KafkaConsumer *consumer);
 extern bool kafka_consumer_is_full(const KafkaConsumer *consumer);
 extern void
 kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *message);
+/* Headers of a message; a name and a value that is NULL for none, valid as long as the message. */
+extern int kafka_consumer_header_count(const KafkaConsumer *consumer, int number);
+extern void kafka_consumer_header(const KafkaConsumer *consumer, int number, int header,
+								  const char **name, const char **value, size_t *length);
 extern void kafka_consumer_release(KafkaConsumer *consumer);
 
 /* Readable when there may be something to take. */

@@ -26,16 +26,20 @@
 #include "utils/wait_event.h"
 
 #include "aggregate/run.h"
+#include "bad_share.h"
 #include "catalog.h"
 #include "compat.h"
 #include "consumer.h"
 #include "failure.h"
+#include "feed.h"
+#include "key.h"
 #include "reader.h"
 #include "shared.h"
 #include "standing.h"
 #include "streamagg.h"
 
 #define MAX_BATCH 100000
+#define MAX_POISONED_BATCHES 10
 
 typedef struct Worker
 {
@@ -46,6 +50,8 @@ typedef struct Worker
 	Reader *reader;
 	WaitEventSet *events;
 	double commit_ms; /* of the last batch */
+	BadShare share;
+	int poisoned_batches; /* in a row, in which no row was accepted */
 	Standing standing;
 } Worker;
 
@@ -57,11 +63,17 @@ static uint32 mapping_hashes[2]; /* the owner's and PUBLIC's */
 
 /* ---------------------------------------------------------------- definitions */
 
+/* The stream, or a state table: whose that is, and whether it may be written, is asked again. */
 static void
 on_relation_change(Datum argument, Oid relid)
 {
+	ListCell *cell;
+
 	if (relid == InvalidOid || (worker.slot && relid == worker.slot->stream))
 		stale = true;
+	foreach (cell, worker.aggregates)
+		if (((Aggregate *) lfirst(cell))->state == relid)
+			stale = true;
 }
 
 /* hash 0: everything may have changed, which is no reason to think that this has */
@@ -98,11 +110,12 @@ load_definitions(void)
 		return;
 	stale = false;
 	run_free(worker.aggregates);
-	worker.aggregates = NIL;
+	worker.aggregates = NIL; /* before anything that lets the callback look at it */
 	stream_free(worker.stream);
 	worker.stream = NULL;
 	MemoryContextReset(worker.definitions);
 	worker.stream = stream_load(worker.slot->stream, TopMemoryContext);
+	key_load(worker.stream);
 	old = MemoryContextSwitchTo(worker.definitions);
 	worker.aggregates = run_load(worker.slot->stream);
 	MemoryContextSwitchTo(old);
@@ -152,36 +165,6 @@ fence(const Ingest *ingest)
 }
 
 static void
-feed_messages(Ingest *ingest)
-{
-	KafkaConsumer *consumer = worker.reader->consumer;
-	int count = kafka_consumer_count(consumer);
-
-	for (int i = 0; i < count; i++)
-	{
-		KafkaMessage message;
-		Record record;
-
-		if (i % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
-		kafka_consumer_message(consumer, i, &message);
-		if (message.kind == KAFKA_END)
-		{
-			ingest_reach(ingest, message.partition, message.offset);
-			continue;
-		}
-		record.partition = message.partition;
-		record.offset = message.offset;
-		record.value = message.value;
-		record.length = message.length;
-		record.key = message.key;
-		record.key_length = message.key_length;
-		record_set_time(&record, message.timestamp);
-		ingest_record(ingest, &record);
-	}
-}
-
-static void
 note_high_offsets(Ingest *ingest)
 {
 	for (int i = 0; i < ingest->progress->npartitions; i++)
@@ -194,6 +177,25 @@ note_high_offsets(Ingest *ingest)
 	}
 }
 
+/*
+ * After the commit, so that what is wrong can be looked at in quarantine.  Batches of a single row
+ * cannot tell whether an aggregate fails on that row or on every one: several in a row can.
+ */
+static void
+judge_quality(const Counters *total, int poisoned)
+{
+	if (total->read == 0)
+		return;
+	bad_share_add(&worker.share, worker.stream, total);
+	if (poisoned == 0 || total->accepted > 0)
+		worker.poisoned_batches = 0;
+	else if (++worker.poisoned_batches >= MAX_POISONED_BATCHES)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errsafe(),
+						errmsg("stream \"%s\": its aggregates fail on every row of %d batches",
+							   worker.stream->name, worker.poisoned_batches),
+						errhint("streamagg.quarantine tells the aggregate and the SQLSTATE.")));
+}
+
 /* One transaction over what was taken, idle partitions marked; read_ms took how long. */
 static void
 run_one_batch(double read_ms)
@@ -202,13 +204,15 @@ run_one_batch(double read_ms)
 	double start;
 	Ingest *ingest;
 	TimestampTz closing;
+	Counters total;
+	int poisoned;
 
 	begin();
 	ingest = ingest_begin(worker.stream);
 	ingest->aggregates = worker.aggregates;
 	fence(ingest);
 	start = reader_clock();
-	feed_messages(ingest);
+	ingest_feed(ingest, feed_messages, worker.reader->consumer);
 	ingest->times.decode_ms = reader_clock() - start;
 	ingest->times.read_ms = read_ms;
 	ingest->times.commit_ms = worker.commit_ms;
@@ -216,9 +220,12 @@ run_one_batch(double read_ms)
 	note_high_offsets(ingest);
 	closing = ingest_finish(ingest, close_all);
 	worker.standing.rows += ingest->total.read;
+	total = ingest->total;
+	poisoned = ingest->poisoned;
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
 	commit();
 	reader_release(worker.reader);
+	judge_quality(&total, poisoned);
 }
 
 /* Partitions and offsets; new ones get their rows before the first record is read. */

@@ -31,6 +31,8 @@
 #include "compat.h"
 #include "control.h"
 #include "event.h"
+#include "kafka/config.h"
+#include "key.h"
 #include "session.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -230,6 +232,8 @@ require_startable(Oid relid)
 						errmsg("stream \"%s\" has no aggregate", stream->name),
 						errhint("Make one with streamagg.create_aggregate().")));
 	require_login(relid);
+	key_load(stream);
+	kafka_check_connection(stream->server, stream->owner);
 	stream_free(stream);
 }
 

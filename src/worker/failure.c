@@ -14,42 +14,10 @@
 
 #include "control.h"
 #include "failure.h"
+#include "sqlstate.h"
 #include "streamagg.h"
 
 #define TRIES_OF_UNKNOWN 2
-
-static bool
-is_in(int code, const int *classes, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (ERRCODE_TO_CATEGORY(code) == ERRCODE_TO_CATEGORY(classes[i]))
-			return true;
-	return false;
-}
-
-static bool
-is_transient(int code)
-{
-	static const int classes[] = {ERRCODE_CONNECTION_EXCEPTION, ERRCODE_TRANSACTION_ROLLBACK,
-								  ERRCODE_INSUFFICIENT_RESOURCES, ERRCODE_OPERATOR_INTERVENTION,
-								  ERRCODE_IO_ERROR};
-
-	return code == ERRCODE_LOCK_NOT_AVAILABLE || is_in(code, classes, lengthof(classes));
-}
-
-/* Messages of these classes may quote values: only their code is told. */
-static bool
-may_quote_values(int code)
-{
-	static const int classes[] = {ERRCODE_DATA_EXCEPTION,
-								  ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION,
-								  ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-								  ERRCODE_PLPGSQL_ERROR,
-								  ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
-								  ERRCODE_TRIGGERED_ACTION_EXCEPTION};
-
-	return is_in(code, classes, lengthof(classes));
-}
 
 /* Errors that streamagg words itself hold names only; they carry this mark. */
 static bool
@@ -58,14 +26,30 @@ is_ours(const ErrorData *error)
 	return error->schema_name && strcmp(error->schema_name, STREAMAGG_NAME) == 0;
 }
 
+/*
+ * Any other text may have been written by the owner's own code, or have a value of a record filled
+ * in: of it only the form is shown, unless there is nothing to fill in, or a name that rights are on.
+ */
+static char *
+form_of_message(const ErrorData *error)
+{
+	const char *form = error->message_id ? error->message_id : "%s";
+
+	if (strchr(form, '%') == NULL || strncmp(form, "permission denied for", 21) == 0)
+		return error->message;
+	return psprintf("an error with SQLSTATE %s: %s", unpack_sql_state(error->sqlerrcode), form);
+}
+
 static char *
 safe_reason(const ErrorData *error)
 {
-	if (may_quote_values(error->sqlerrcode) && !is_ours(error))
+	if (is_ours(error))
+		return psprintf("%s%s%s", error->message, error->hint ? "; hint: " : "",
+						error->hint ? error->hint : "");
+	if (sqlstate_is_data(error->sqlerrcode))
 		return psprintf("an expression of the stream or its aggregates failed with SQLSTATE %s",
 						unpack_sql_state(error->sqlerrcode));
-	return psprintf("%s%s%s", error->message, error->hint ? "; hint: " : "",
-					error->hint ? error->hint : "");
+	return form_of_message(error);
 }
 
 static void
@@ -85,6 +69,7 @@ failure_handle(StreamSlot *slot, const char *stream)
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "streamagg failure", ALLOCSET_SMALL_SIZES);
 	ErrorData *error;
+	SqlstateClass class;
 	const char *code;
 	char *reason;
 	bool again;
@@ -95,11 +80,11 @@ failure_handle(StreamSlot *slot, const char *stream)
 	FlushErrorState();
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(context);
+	class = sqlstate_class(error->sqlerrcode);
 	code = pstrdup(unpack_sql_state(error->sqlerrcode));
 	reason = safe_reason(error);
-	again = is_transient(error->sqlerrcode) || (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
-													ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) &&
-												slot->failures < TRIES_OF_UNKNOWN);
+	again = class == SQLSTATE_TRANSIENT ||
+			(class == SQLSTATE_UNKNOWN && slot->failures < TRIES_OF_UNKNOWN);
 	ereport(LOG, (errmsg("stream \"%s\" %s: %s", stream, again ? "tries again" : "halts", reason),
 				  errdetail("SQLSTATE %s at %s:%d.", code, error->filename, error->lineno)));
 	RESUME_INTERRUPTS();

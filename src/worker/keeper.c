@@ -25,6 +25,7 @@
 #include "catalog.h"
 #include "control.h"
 #include "keeper.h"
+#include "quarantine.h"
 #include "shared.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -350,6 +351,20 @@ leave_for_good(void)
 	proc_exit(0);
 }
 
+/* Housekeeping, in a transaction of its own. */
+static void
+tidy(void (*task)(void))
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (catalog_is_installed())
+		task();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_stat(false);
+}
+
 static void
 keep(void)
 {
@@ -372,12 +387,14 @@ keep(void)
 			continue;
 		if (active == 0)
 			return;
+		tidy(quarantine_trim_if_due);
 		nap(until);
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			look = true;
+			tidy(quarantine_trim);
 		}
 	}
 }

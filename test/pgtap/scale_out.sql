@@ -41,7 +41,7 @@ SELECT is_empty($$SELECT aggregate FROM streamagg.merge_rules WHERE aggregate !~
     OR array_to_string(merges, ' ') ~* 'select|nextval|\$[3-9]'$$, 'rules are qualified and without subqueries');
 
 -- the statement that a batch runs, from the context of an error within it
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused' USING ERRCODE = '42501'; END $$;
 CREATE FUNCTION statement_of(target regclass) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   context text;
@@ -49,7 +49,7 @@ BEGIN
   EXECUTE format('CREATE TRIGGER t BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION refuse()', target);
   PERFORM streamagg.push('s', ARRAY['{"k": "a", "ts": "2024-01-01T00:00:00Z"}', '{']);
   RETURN NULL;
-EXCEPTION WHEN raise_exception THEN
+EXCEPTION WHEN insufficient_privilege THEN
   GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
   RETURN split_part(substring(context FROM 'SQL statement "(INSERT.*)'), E'"\n', 1);
 END $$;

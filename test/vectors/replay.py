@@ -71,8 +71,11 @@ def push_sql(stream, push):
 
 def key_sql(name, digits, key_dir):
     path = os.path.join(key_dir, name + ".key")
-    with open(path, "w", encoding="ascii") as f:
-        f.write(digits)
+    if not os.path.exists(path):        # several databases read it at the same time
+        with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=key_dir, delete=False) as f:
+            f.write(digits)
+        os.chmod(f.name, 0o644)
+        os.replace(f.name, path)
     return (f"DO $$ BEGIN PERFORM streamagg.create_key({literal(name)}, {literal('file:' + path)});"
             " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;\n")
 

@@ -1,0 +1,16 @@
+/*
+ * meta.h - columns that are not made of the document: key, headers, rest, raw …
+ */
+#ifndef STREAMAGG_META_H
+#define STREAMAGG_META_H
+
+#include "record.h"
+
+/*
+ * The value of a meta column, converted or protected.  Returns 0 or the SQLSTATE of the violation,
+ * with its stage.  Inside a guard; by-reference values live until the batch is reset.
+ */
+extern int meta_convert(Stream *stream, const StreamColumn *column, const Record *record,
+						Datum *value, bool *isnull, const char **stage);
+
+#endif

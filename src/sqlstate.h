@@ -1,0 +1,22 @@
+/*
+ * sqlstate.h - classes of errors: whose fault one is, and so what comes next.
+ */
+#ifndef STREAMAGG_SQLSTATE_H
+#define STREAMAGG_SQLSTATE_H
+
+typedef enum SqlstateClass
+{
+	SQLSTATE_DATA,			/* of a row: its message may quote values */
+	SQLSTATE_TRANSIENT,		/* passes by itself: try again */
+	SQLSTATE_CONFIGURATION, /* needs a person */
+	SQLSTATE_UNKNOWN		/* a bug, or corrupted data: XX */
+} SqlstateClass;
+
+extern SqlstateClass sqlstate_class(int code);
+
+/* For guard_try: what an expression or constraint says of a row. */
+extern bool sqlstate_is_data(int code);
+/* For guard_try: what an input function says of a value; only the server's own trouble is not. */
+extern bool sqlstate_is_no_server_trouble(int code);
+
+#endif
