@@ -66,7 +66,9 @@ OBJS = \
 	src/kafka/client.o \
 	src/kafka/config.o \
 	src/kafka/consumer.o \
+	src/kafka/credentials.o \
 	src/kafka/probe.o \
+	src/kafka/security.o \
 	src/worker/consumer.o \
 	src/worker/control.o \
 	src/worker/failure.o \

@@ -218,6 +218,8 @@ CREATE TABLE streamagg.key_store (
   owner    oid NOT NULL,
   created  timestamptz NOT NULL DEFAULT now()
 );
+-- ANALYZE would copy keys into pg_statistic.
+ALTER TABLE streamagg.key_store ALTER COLUMN secret SET STATISTICS 0;
 COMMENT ON TABLE streamagg.key_store IS 'The keys of protected columns; C code reads them for streams whose owner may use them.';
 COMMENT ON COLUMN streamagg.key_store.name IS 'What protect_key names.';
 COMMENT ON COLUMN streamagg.key_store.source IS 'Where it came from: random, env:NAME or file:/path.';

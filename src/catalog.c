@@ -148,7 +148,9 @@ run(CatalogStatement *statement, const Datum *values, const char *nulls, bool re
 
 	if (statement->plan == NULL)
 	{
-		statement->plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+		/* generic: what stands in a plan, auto_explain writes into the log, keys and records too */
+		statement->plan = SPI_prepare_cursor(statement->sql, statement->nargs, statement->types,
+											 CURSOR_OPT_GENERIC_PLAN);
 		if (statement->plan == NULL || SPI_keepplan(statement->plan) != 0)
 			elog(ERROR, "could not prepare \"%s\"", statement->sql);
 	}

@@ -80,13 +80,15 @@ refuse_overflow(Search *search, int row)
 	const Aggregate *aggregate = search->run.aggregate;
 	const BatchRow *found = &search->run.rows.batch->rows[row];
 	const char *insert = psprintf("%s ON CONFLICT DO NOTHING", aggregate->upsert->insert);
+	const char *column;
 
 	if (code_of_rows(search, row, row + 1, insert))
 		return;
+	column = overflowing_column(search, row); /* not among the arguments: it catches errors */
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errsafe(),
 			 errmsg("aggregate \"%s\": column \"%s\" of a stored group would overflow",
-					aggregate->name, overflowing_column(search, row)),
+					aggregate->name, column),
 			 errdetail("It is the group of the record of partition %d, offset " INT64_FORMAT ".",
 					   found->partition, found->offset),
 			 errhint("Make the aggregate anew over a wider type, such as sum(x::numeric).")));

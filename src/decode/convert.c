@@ -231,10 +231,10 @@ read_scalar(const Conversion *conversion, const JsonValue *value, Datum *result)
 		return fault;
 	if (shape_text_reads_clock(conversion->shape, call.text, strlen(call.text)))
 		return ERRCODE_INVALID_DATETIME_FORMAT;
-	if (conversion->type == MONEYOID && !is_in_cents(call.text))
-		return OUT_OF_RANGE;
 	fault = run_call(call_input, &call);
 	*result = call.result;
+	if (fault == 0 && conversion->type == MONEYOID && !is_in_cents(call.text))
+		return OUT_OF_RANGE;
 	return fault;
 }
 
@@ -244,19 +244,20 @@ convert_scalar(const Conversion *conversion, const JsonValue *value, Datum *resu
 	return ways_in_scratch(read_scalar, conversion, value, result);
 }
 
+/* A label of an ALTER TYPE that has not ended: no fault of the record. */
 static int
-read_nested(const Conversion *conversion, const JsonValue *value, Datum *result)
+read_new_label(const Conversion *conversion, const JsonValue *value, Datum *result)
 {
-	InputCall call = {.conversion = conversion, .value = value};
-	int fault;
+	int fault = convert_scalar(conversion, value, result);
 
-	nested_follow(conversion->nested);
-	fault = run_call(call_nested, &call);
-	*result = call.result;
+	if (fault == ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE)
+		ereport(ERROR, (errcode(fault),
+						errmsg("a value of enum type %s is not committed yet",
+							   format_type_be(conversion->type)),
+						errhint("Commit ALTER TYPE before its new values are used.")));
 	return fault;
 }
 
-/* Labels are looked up without errors; nothing but an unfinished ALTER TYPE needs the input. */
 static int
 convert_enum(const Conversion *conversion, const JsonValue *value, Datum *result)
 {
@@ -277,7 +278,19 @@ convert_enum(const Conversion *conversion, const JsonValue *value, Datum *result
 	if (!OidIsValid(found))
 		return BAD_TEXT;
 	*result = ObjectIdGetDatum(found);
-	return usable ? 0 : convert_scalar(conversion, value, result);
+	return usable ? 0 : read_new_label(conversion, value, result);
+}
+
+static int
+read_nested(const Conversion *conversion, const JsonValue *value, Datum *result)
+{
+	InputCall call = {.conversion = conversion, .value = value};
+	int fault;
+
+	nested_follow(conversion->nested);
+	fault = run_call(call_nested, &call);
+	*result = call.result;
+	return fault;
 }
 
 static int
@@ -370,10 +383,11 @@ init_plain(Conversion *conversion, Oid type)
 
 	conversion->scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "streamagg value", ALLOCSET_SMALL_SIZES);
-	conversion->shape = shape_create(type, conversion->typmod);
-	rounding_init(&conversion->rounding, type, conversion->typmod, CurrentMemoryContext);
-	if (conversion->shape->kind != SHAPE_SCALAR)
+	if (type_is_rowtype(type) || OidIsValid(get_element_type(type)))
 		conversion->nested = nested_create(type, conversion->typmod);
+	else
+		conversion->shape = shape_create(type, conversion->typmod);
+	rounding_init(&conversion->rounding, type, conversion->typmod, CurrentMemoryContext);
 	if (type_is_enum(type))
 		conversion->labels = labels_create(type);
 	getTypeInputInfo(type, &input, &conversion->input_param);

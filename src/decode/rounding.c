@@ -8,9 +8,18 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #include "rounding.h"
+
+/* timestamp(6) and the like: as many digits as the type has. */
+static bool
+is_whole(Oid type, int32 typmod)
+{
+	return typmod == MAX_TIMESTAMP_PRECISION &&
+		   (type == TIMEOID || type == TIMETZOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID);
+}
 
 int
 rounding_code(Oid type, int32 typmod)
@@ -18,7 +27,7 @@ rounding_code(Oid type, int32 typmod)
 	char category;
 	bool preferred;
 
-	if (typmod < 0)
+	if (typmod < 0 || is_whole(type, typmod))
 		return 0;
 	get_type_category_preferred(type, &category, &preferred);
 	if (category == TYPCATEGORY_NUMERIC)

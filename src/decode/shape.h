@@ -21,8 +21,7 @@ typedef struct Shape
 	int nparts;		  /* an array's element, a composite's attributes */
 	struct Shape **parts;
 	char **names;	/* of the attributes */
-	Oid type;		/* of a composite type, all of these */
-	Oid relation;	/* its row in pg_class */
+	Oid type;		/* of a composite type, as this: */
 	uint64 version; /* changes with the type's definition */
 } Shape;
 
@@ -32,7 +31,7 @@ typedef struct Shape
  */
 extern Shape *shape_create(Oid type, int32 typmod);
 
-/* False when a composite type in it was altered; keeps it from that until the transaction ends. */
+/* False when a composite type in it was altered. */
 extern bool shape_is_current(const Shape *shape);
 
 /* Would the type's input read the clock?  Of a literal with several values: might it? */

@@ -14,18 +14,27 @@
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 
 #include "kafka/config.h"
+#include "kafka/security.h"
 #include "options.h"
 #include "streamagg.h"
 
 PG_FUNCTION_INFO_V1(streamagg_kafka_validator);
 
+static void
+check_server(List *options)
+{
+	kafka_check_options(KAFKA_SERVER, options, GetUserId());
+	kafka_security_check(kafka_server_options(options), GetUserId());
+}
+
 /* All IPv4 addresses are hashed in minutes: whoever reads the digests can have the values back. */
 static void
-warn_of_plain_digest(const char *name, const char *value)
+warn_of_plain_digest(List *options)
 {
-	if (strcmp(name, "protect") == 0 && strcmp(value, "sha256") == 0)
+	if (strcmp(options_get(options, "protect", ""), "sha256") == 0)
 		ereport(WARNING, (errmsg("sha256 without a key does not protect what can be guessed"),
 						  errdetail("Addresses, telephone numbers and the like are found again by "
 									"trying them all."),
@@ -33,42 +42,43 @@ warn_of_plain_digest(const char *name, const char *value)
 }
 
 static void
-check_option(Oid catalog, const char *name, const char *value)
+check_all(const OptionSpec *specs, List *options)
 {
-	switch (catalog)
-	{
-		case ForeignServerRelationId:
-			kafka_check_option(KAFKA_SERVER, name, value);
-			break;
-		case UserMappingRelationId:
-			kafka_check_option(KAFKA_MAPPING, name, value);
-			break;
-		case ForeignTableRelationId:
-			options_check(table_options, name, value);
-			break;
-		case AttributeRelationId:
-			options_check(column_options, name, value);
-			warn_of_plain_digest(name, value);
-			break;
-		default:
-			options_raise_unknown(name, NULL, 0);
-	}
-}
-
-/* streamagg.kafka_validator(options, catalog) */
-Datum
-streamagg_kafka_validator(PG_FUNCTION_ARGS)
-{
-	List *options = untransformRelOptions(PG_GETARG_DATUM(0));
-	Oid catalog = PG_GETARG_OID(1);
 	ListCell *cell;
 
-	streamagg_require_preload();
 	foreach (cell, options)
 	{
 		DefElem *option = lfirst(cell);
 
-		check_option(catalog, option->defname, defGetString(option));
+		options_check(specs, option->defname, defGetString(option));
+	}
+}
+
+/* streamagg.kafka_validator(options, catalog): of ALTER, all options that result. */
+Datum
+streamagg_kafka_validator(PG_FUNCTION_ARGS)
+{
+	List *options = untransformRelOptions(PG_GETARG_DATUM(0));
+
+	streamagg_require_preload();
+	switch (PG_GETARG_OID(1))
+	{
+		case ForeignServerRelationId:
+			check_server(options);
+			break;
+		case UserMappingRelationId:
+			kafka_check_options(KAFKA_MAPPING, options, GetUserId());
+			break;
+		case ForeignTableRelationId:
+			check_all(table_options, options);
+			break;
+		case AttributeRelationId:
+			check_all(column_options, options);
+			warn_of_plain_digest(options);
+			break;
+		default:
+			if (options != NIL)
+				options_raise_unknown(linitial_node(DefElem, options)->defname, NULL, 0);
 	}
 	PG_RETURN_VOID();
 }

@@ -17,21 +17,34 @@
 #include "utils/timestamp.h"
 
 #include "client.h"
+#include "config.h"
 #include "streamagg.h"
 
 #define LOG_LINES 8
 #define DESTROY_SECONDS 3
 #define QUIET_MS 60000
+#define SCRAM_WITH_KAFKA_4 0x02060100 /* older ones send a nonce that Kafka 4 refuses */
+#define TEXT_BYTES sizeof(((KafkaTrouble *) NULL)->text)
 
 typedef struct LogLine
 {
 	bool pending;
 	int repeated;
 	TimestampTz logged;
-	char text[256];
+	char text[TEXT_BYTES];
 } LogLine;
 
 static LogLine lines[LOG_LINES];
+
+/* A broker knows the password that we sent it, and may repeat it in what it says. */
+static void
+keep_text(char *to, const char *text, const KafkaTrouble *trouble)
+{
+	for (size_t i = 0; i < lengthof(trouble->hidden); i++)
+		if (*trouble->hidden[i] && strstr(text, trouble->hidden[i]))
+			text = "(not shown: it holds a password)";
+	strlcpy(to, text, TEXT_BYTES);
+}
 
 /* Keeps one place for each text, without the parts that differ from one time to the next. */
 static void
@@ -45,7 +58,7 @@ on_log(const rd_kafka_t *client, int level, const char *facility, const char *te
 		place = (place * 31 + *at) % LOG_LINES;
 	lines[place].repeated++;
 	lines[place].pending = true;
-	strlcpy(lines[place].text, text, sizeof(lines[place].text));
+	keep_text(lines[place].text, text, rd_kafka_opaque(client));
 }
 
 static void
@@ -57,7 +70,35 @@ on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && trouble->error)
 		return;
 	trouble->error = error;
-	strlcpy(trouble->text, text, sizeof(trouble->text));
+	keep_text(trouble->text, text, trouble);
+}
+
+void
+kafka_trouble_clear(KafkaTrouble *trouble)
+{
+	trouble->error = RD_KAFKA_RESP_ERR_NO_ERROR;
+	*trouble->text = '\0';
+}
+
+/*
+ * The library's text may hold parts of a secret, and says whether a file exists: it is told which
+ * option it means, and no more.
+ */
+static void
+raise_not_created(rd_kafka_resp_err_t error, const char *text)
+{
+	const char *option = kafka_option_in_text(text);
+
+	if (error == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+						errmsg("could not create a Kafka client"), errdetail("%s.", text)));
+	ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+					errmsg("could not create a Kafka client"),
+					option ? errdetail("librdkafka cannot use option \"%s\".", option)
+						   : errdetail("librdkafka cannot use these options together."),
+					errhint("Check the options of the server and of the user mapping. "
+							"Certificates and keys must be PEM, and readable for the database "
+							"server.")));
 }
 
 rd_kafka_t *
@@ -77,9 +118,10 @@ kafka_client_create(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (client == NULL)
 	{
+		rd_kafka_resp_err_t why = rd_kafka_last_error();
+
 		rd_kafka_conf_destroy(conf);
-		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
-						errmsg("could not create a Kafka client"), errdetail("%s.", error)));
+		raise_not_created(why, error);
 	}
 	rd_kafka_set_log_queue(client, NULL);
 	return client;
@@ -179,8 +221,11 @@ kafka_hint(rd_kafka_resp_err_t error)
 	{
 		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
 		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-			return "Check username and password of the user mapping, and sasl_mechanism of the "
-				   "server.";
+			return rd_kafka_version() < SCRAM_WITH_KAFKA_4
+					   ? "Check username and password of the user mapping, and sasl_mechanism of "
+						 "the server; for SCRAM with Kafka 4 librdkafka must be 2.6.1 or newer."
+					   : "Check username and password of the user mapping, and sasl_mechanism of "
+						 "the server.";
 		case RD_KAFKA_RESP_ERR__SSL:
 			return "Check security_protocol, ssl_ca_pem or ssl_ca_location of the server, and the "
 				   "broker's certificate.";

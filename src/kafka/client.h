@@ -7,22 +7,30 @@
 #include <librdkafka/rdkafka.h>
 
 #define KAFKA_SLICE_MS 100 /* the longest that a library call may block */
+#define KAFKA_HIDDEN_BYTES 64
 
 /* The last trouble that the library told of; filled by callbacks in the calling thread. */
 typedef struct KafkaTrouble
 {
 	rd_kafka_resp_err_t error;
 	char text[256];
+	char hidden[2][KAFKA_HIDDEN_BYTES]; /* beginnings of passwords: no text may hold them */
 } KafkaTrouble;
 
-/* Properties of server and user mapping, with memory_kb for records read ahead; freed by rd_kafka_new or rd_kafka_conf_destroy. */
+extern void kafka_trouble_clear(KafkaTrouble *trouble);
+
+/*
+ * Properties of server and user mapping, with memory_kb for records read ahead; freed by
+ * rd_kafka_new or rd_kafka_conf_destroy.  Errors: those of config.h and security.h for the server's
+ * owner, F0000 a secret that cannot be read.
+ */
 extern rd_kafka_conf_t *
 kafka_conf_create(Oid server, Oid user, int memory_kb, KafkaTrouble *trouble);
 /* For properties that only newer libraries have. */
 extern void kafka_conf_try(rd_kafka_conf_t *conf, const char *property, const char *value);
 extern void kafka_conf_set(rd_kafka_conf_t *conf, const char *property, const char *value);
 
-/* A handle whose threads have all signals blocked.  Errors: HV00L. */
+/* A handle whose threads have all signals blocked.  Errors: HV00L, 53000 no resources. */
 extern rd_kafka_t *kafka_client_create(rd_kafka_type_t type, rd_kafka_conf_t *conf);
 
 /* Ends the handle, waiting 3 s at the most: what hangs is left behind. */

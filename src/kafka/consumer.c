@@ -164,7 +164,7 @@ kafka_consumer_partitions(KafkaConsumer *consumer)
 
 		if (error == 0)
 		{
-			memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
+			kafka_trouble_clear(&consumer->trouble);
 			return count;
 		}
 		wait_or_raise(consumer, error, start);
@@ -177,7 +177,7 @@ kafka_consumer_peek_partitions(KafkaConsumer *consumer)
 	int count;
 
 	if (ask_partitions(consumer, &count) == 0)
-		memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
+		kafka_trouble_clear(&consumer->trouble);
 	return count;
 }
 
@@ -304,7 +304,7 @@ kafka_consumer_take(KafkaConsumer *consumer)
 		consumer->bytes += message->len + message->key_len;
 	}
 	if (kept > consumer->count)
-		memset(&consumer->trouble, 0, sizeof(KafkaTrouble));
+		kafka_trouble_clear(&consumer->trouble);
 	consumer->count = kept;
 	return kept;
 }

@@ -31,6 +31,7 @@
 #include "compat.h"
 #include "control.h"
 #include "event.h"
+#include "kafka/config.h"
 #include "key.h"
 #include "session.h"
 #include "stream.h"
@@ -232,6 +233,7 @@ require_startable(Oid relid)
 						errhint("Make one with streamagg.create_aggregate().")));
 	require_login(relid);
 	key_load(stream);
+	kafka_check_connection(stream->server, stream->owner);
 	stream_free(stream);
 }
 

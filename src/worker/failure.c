@@ -26,14 +26,30 @@ is_ours(const ErrorData *error)
 	return error->schema_name && strcmp(error->schema_name, STREAMAGG_NAME) == 0;
 }
 
+/*
+ * Any other text may have been written by the owner's own code, or have a value of a record filled
+ * in: of it only the form is shown, unless there is nothing to fill in, or a name that rights are on.
+ */
+static char *
+form_of_message(const ErrorData *error)
+{
+	const char *form = error->message_id ? error->message_id : "%s";
+
+	if (strchr(form, '%') == NULL || strncmp(form, "permission denied for", 21) == 0)
+		return error->message;
+	return psprintf("an error with SQLSTATE %s: %s", unpack_sql_state(error->sqlerrcode), form);
+}
+
 static char *
 safe_reason(const ErrorData *error)
 {
-	if (sqlstate_is_data(error->sqlerrcode) && !is_ours(error))
+	if (is_ours(error))
+		return psprintf("%s%s%s", error->message, error->hint ? "; hint: " : "",
+						error->hint ? error->hint : "");
+	if (sqlstate_is_data(error->sqlerrcode))
 		return psprintf("an expression of the stream or its aggregates failed with SQLSTATE %s",
 						unpack_sql_state(error->sqlerrcode));
-	return psprintf("%s%s%s", error->message, error->hint ? "; hint: " : "",
-					error->hint ? error->hint : "");
+	return form_of_message(error);
 }
 
 static void

@@ -1,15 +1,18 @@
 /*
- * utility.c - DROP DATABASE and DROP EXTENSION wait for the workers to end.
+ * utility.c - DROP DATABASE and DROP EXTENSION wait for the workers to end; ALTER SERVER does not
+ * take TLS away.
  *
- * Event triggers do not fire for databases, and not before an extension is dropped; so this is a
- * ProcessUtility hook.  Ownership is checked first: nobody may stop streams by a command that he is
- * not allowed to run.  After a failed command the streams run again.
+ * Event triggers do not fire for databases, and not before an extension is dropped, and a validator
+ * does not see what an option was; so this is a ProcessUtility hook.  Ownership is checked first:
+ * nobody may stop streams by a command that he is not allowed to run.  After a failed command the
+ * streams run again.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/value.h"
@@ -20,6 +23,8 @@
 #include "aggregate/define.h"
 #include "catalog.h"
 #include "compat.h"
+#include "kafka/config.h"
+#include "kafka/security.h"
 #include "shared.h"
 #include "streamagg.h"
 #include "utility.h"
@@ -147,24 +152,53 @@ before_drop_extension(const DropStmt *statement)
 		define_keep_states();
 }
 
+/* What TLS protected so far: the server as it is, NULL where everything is allowed. */
+static ForeignServer *
+before_alter_server(const AlterForeignServerStmt *statement)
+{
+	ForeignServer *server;
+
+	if (superuser() || statement->options == NIL)
+		return NULL;
+	server = GetForeignServerByName(statement->servername, true);
+	if (server == NULL ||
+		strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, STREAMAGG_WRAPPER) != 0)
+		return NULL;
+	return server;
+}
+
+static void
+after_alter_server(const ForeignServer *before)
+{
+	CommandCounterIncrement();
+	kafka_security_refuse_downgrade(
+		before->servername, kafka_server_options(before->options),
+		kafka_server_options(GetForeignServer(before->serverid)->options));
+}
+
 static void
 process_utility(PlannedStmt *planned, const char *sql, bool read_only,
 				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
 				DestReceiver *destination, QueryCompletion *completion)
 {
 	Node *statement = planned->utilityStmt;
+	ForeignServer *altered = NULL;
 
 	if (shared && IsA(statement, DropdbStmt))
 		before_drop_database((DropdbStmt *) statement);
 	else if (shared && IsA(statement, DropStmt) &&
 			 ((DropStmt *) statement)->removeType == OBJECT_EXTENSION)
 		before_drop_extension((DropStmt *) statement);
+	else if (IsA(statement, AlterForeignServerStmt))
+		altered = before_alter_server((AlterForeignServerStmt *) statement);
 	if (previous_hook)
 		previous_hook(planned, sql, read_only, context, params, environment, destination,
 					  completion);
 	else
 		standard_ProcessUtility(planned, sql, read_only, context, params, environment, destination,
 								completion);
+	if (altered)
+		after_alter_server(altered);
 }
 
 void

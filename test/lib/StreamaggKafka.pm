@@ -6,6 +6,12 @@
 #   $kafka->create_topic('t', 4, 'cleanup.policy=compact');
 #   $kafka->produce('t', "0\tkey\t{}");
 #
+# With users it also listens on SASL_SSL (PLAIN and SCRAM-SHA-256) and on SSL, there only for clients
+# with a certificate that it has signed:
+#
+#   my $kafka = StreamaggKafka->new(users => { alice => 'secret' });
+#   $kafka->bootstrap('SASL_SSL');   slurp_file($kafka->file('ca.pem'));
+#
 # Everything waits by polling; nothing sleeps a fixed time. The broker dies with the test.
 # The environment names the jars: STREAMAGG_KAFKA_JARS (set by test/run).
 package StreamaggKafka;
@@ -19,6 +25,7 @@ use File::Basename qw(basename dirname);
 use File::Path qw(make_path remove_tree);
 use IO::Socket::INET;
 use IPC::Run ();
+use JSON::PP ();
 use POSIX qw(WNOHANG);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -30,7 +37,7 @@ our $scripts = abs_path(dirname(__FILE__) . '/../kafka');
 my $brokers = 0;
 my @running;
 
-# name: default TEST_kafka1, …; config: further properties of the broker. What an earlier run of
+# name: default TEST_kafka1, …; config: further properties of the broker; users: password by name. What an earlier run of
 # the test left is removed.
 sub new
 {
@@ -51,15 +58,71 @@ sub new
     }, $class;
     remove_tree($self->{dir});
     make_path($self->{dir});
-    $self->_configure($args{config} // {});
+    my $users = $args{users} // {};
+    $self->_configure({ %{ $args{config} // {} }, %$users ? $self->_secure($users) : () });
     $self->_java('kafka.tools.StorageTool', 'format', '-t', 'c3RyZWFtYWdnLXRlc3QtMQ',
-        '-c', "$self->{dir}/server.properties");
+        '-c', "$self->{dir}/server.properties",
+        map { ('--add-scram', "SCRAM-SHA-256=[name=$_,password=$users->{$_}]") } sort keys %$users);
     return $self;
 }
 
-sub bootstrap { my $self = shift; return "127.0.0.1:$self->{port}"; }
+# listener: default PLAINTEXT.
+sub bootstrap
+{
+    my ($self, $listener) = @_;
+    return '127.0.0.1:' . ($listener ? $self->{listeners}{$listener} : $self->{port});
+}
+
+# A file of the broker's directory: ca.pem, and client.pem and client.key of a client.
+sub file { my ($self, $name) = @_; return "$self->{dir}/$name"; }
 sub pid { my $self = shift; return $self->{pid}; }
 sub logfile { my $self = shift; return $self->{log}; }
+
+sub _openssl
+{
+    my ($self, @command) = @_;
+    my $output = '';
+    IPC::Run::run([ 'openssl', @command ], '<', \undef, '&>', \$output) or croak "@command: $output";
+    return;
+}
+
+# NAME.key and NAME.pem, signed by the authority in ca.pem; encrypted with the password if there is one.
+sub _certify
+{
+    my ($self, $name, $password) = @_;
+    $self->_openssl('req', '-newkey', 'rsa:2048', defined $password ? ('-passout', "pass:$password") : '-nodes',
+        '-subj', "/CN=$name", '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', $self->file("$name.key"), '-out', $self->file("$name.csr"));
+    $self->_openssl('x509', '-req', '-days', 2, '-in', $self->file("$name.csr"), '-CA', $self->file('ca.pem'), '-CAkey', $self->file('ca.key'),
+        '-CAcreateserial', '-copy_extensions', 'copy', '-out', $self->file("$name.pem"));
+    return;
+}
+
+# Certificates, and the properties of the listeners that need them.
+sub _secure
+{
+    my ($self, $users) = @_;
+    my %port = map { $_ => PostgreSQL::Test::Cluster::get_free_port() } 'SASL_SSL', 'SSL';
+    $self->{listeners} = \%port;
+    $self->_openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2, '-subj', '/CN=ca',
+        '-keyout', $self->file('ca.key'), '-out', $self->file('ca.pem'));
+    $self->_certify('broker');
+    $self->_certify('client', 'key-password');
+    PostgreSQL::Test::Utils::append_to_file($self->file('broker.store'),
+        join '', map { PostgreSQL::Test::Utils::slurp_file($self->file("broker.$_")) } 'key', 'pem');
+    my $jaas = join ' ', 'org.apache.kafka.common.security.plain.PlainLoginModule required',
+      map { qq(user_$_="$users->{$_}") } sort keys %$users;
+    return (
+        'listeners' => join(',', "PLAINTEXT://127.0.0.1:$self->{port}", "CONTROLLER://127.0.0.1:$self->{controller}",
+            map { "$_://127.0.0.1:$port{$_}" } sort keys %port),
+        'advertised.listeners' => join(',', "PLAINTEXT://127.0.0.1:$self->{port}", map { "$_://127.0.0.1:$port{$_}" } sort keys %port),
+        'listener.security.protocol.map' => 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL',
+        'ssl.keystore.type' => 'PEM', 'ssl.keystore.location' => $self->file('broker.store'),
+        'ssl.truststore.type' => 'PEM', 'ssl.truststore.location' => $self->file('ca.pem'),
+        'listener.name.ssl.ssl.client.auth' => 'required',
+        'sasl.enabled.mechanisms' => 'PLAIN,SCRAM-SHA-256',
+        'listener.name.sasl_ssl.plain.sasl.jaas.config' => "$jaas;",
+        'listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config' => 'org.apache.kafka.common.security.scram.ScramLoginModule required;');
+}
 
 sub _configure
 {
@@ -232,6 +295,45 @@ sub produce
     IPC::Run::run([ $self->script_command('produce.py', '--topic', $topic, @options) ],
         '<', \$input, '>', \$output, '2>', \$errors)
       or croak "produce.py: $errors";
+    return;
+}
+
+# produce_records(TOPIC, [OPTION, …], { value => BYTES, key => BYTES, headers => [[NAME, BYTES], …],
+# partition => N, timestamp => MS }, …): what is not there is null, the partition 0.
+sub produce_records
+{
+    my ($self, $topic, $options, @records) = @_;
+    my $json = JSON::PP->new->canonical;
+    my $hex = sub { defined $_[0] ? unpack('H*', $_[0]) : undef };
+    my @lines;
+
+    foreach my $record (@records)
+    {
+        my %line = (%$record, map { $_ => $hex->($record->{$_}) } 'key', 'value');
+        $line{headers} = [ map { [ $_->[0], $hex->($_->[1]) ] } @{ $record->{headers} // [] } ];
+        push @lines, $json->encode(\%line);
+    }
+    $self->produce($topic, [ '--json', @$options ], @lines);
+    return;
+}
+
+# A producer that stays: send() gives it a line and returns when it is acknowledged.
+sub producer
+{
+    my ($self, $topic, @options) = @_;
+    my $producer = { in => '', out => '', err => '' };
+    $producer->{run} = IPC::Run::start(
+        [ 'setpriv', '--pdeathsig', 'KILL', $self->script_command('produce.py', '--topic', $topic, @options) ],
+        '<', \$producer->{in}, '>', \$producer->{out}, '2>', \$producer->{err});
+    return $producer;
+}
+
+sub send
+{
+    my ($self, $producer, @lines) = @_;
+    $producer->{out} = '';
+    $producer->{in} .= join '', map { "$_\n" } @lines, '!flush';
+    $producer->{run}->pump until $producer->{out} =~ /flushed/;
     return;
 }
 

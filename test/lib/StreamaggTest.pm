@@ -62,12 +62,14 @@ sub wait_until
     }
 }
 
-# The output of a query; undef when the server is not there (it recovers from a crash) or refuses.
+# The output of a query; undef when the server is not there (it recovers from a crash) or refuses:
+# then psql can be gone before it was given the query.
 sub one_value
 {
     my ($node, $database, $sql) = @_;
-    my ($status, $out) = $node->psql($database, $sql, on_error_stop => 1);
-    return $status == 0 ? $out : undef;
+    my ($status, $out) = eval { $node->psql($database, $sql, on_error_stop => 1) };
+    die $@ if $@ && $@ !~ /Broken pipe/;
+    return defined $status && $status == 0 ? $out : undef;
 }
 
 # The SQLSTATE that a statement fails with; '' when it succeeds.

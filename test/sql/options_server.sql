@@ -50,16 +50,22 @@ FROM unnest(ARRAY['plugin_library_paths', 'plugin.library.paths', 'ssl_engine_lo
 SELECT p, split_part(pg_temp.try('server', format('%I %L', p, 'hush')), E'\n', 1)
 FROM unnest(ARRAY['username', 'password', 'ssl_key_pem', 'ssl_key_password', 'sasl_password', 'sasl_username']) p;
 
--- values that librdkafka does not take
-SELECT split_part(pg_temp.try('server', o), E'\n', 1) FROM unnest(ARRAY[$$bootstrap_servers ''$$, $$security_protocol 'telnet'$$,
-  $$fetch_min_bytes 'many'$$, $$fetch_min_bytes '-1'$$, $$isolation_level 'serializable'$$]) o;
+-- values: some are words, others are librdkafka's to judge
+SELECT o, pg_temp.try('server', o) FROM unnest(ARRAY[$$bootstrap_servers ''$$, $$security_protocol 'telnet'$$,
+  $$fetch_min_bytes 'many'$$, $$fetch_min_bytes '-1'$$, $$isolation_level 'serializable'$$, $$broker_address_family 'v5'$$,
+  $$ssl_endpoint_identification_algorithm 'http'$$, $$security_protocol ' ssl'$$, $$security_protocol 'Ssl'$$, $$preset 'none'$$]) o;
+-- S12: no mechanism that would find credentials by itself, and none by default
+SELECT o, pg_temp.try('server', o) FROM unnest(ARRAY[$$sasl_mechanism 'GSSAPI'$$, $$sasl_mechanism 'OAUTHBEARER'$$, $$sasl_mechanism 'PLAIN,GSSAPI'$$,
+  $$security_protocol 'sasl_ssl'$$, $$security_protocol 'SASL_PLAINTEXT'$$, $$security_protocol 'sasl_ssl', sasl_mechanism 'Scram-SHA-512'$$]) o;
+-- presets, which leave nothing to say but what they do not know
+SELECT o, split_part(pg_temp.try('server', o), E'\n', 1) FROM unnest(ARRAY[$$preset 'plain'$$, $$preset 'event_hubs'$$, $$preset 'confluent_cloud'$$,
+  $$preset 'plain', security_protocol 'sasl_ssl'$$, $$preset 'event_hubs', sasl_mechanism 'SCRAM-SHA-256', security_protocol 'sasl_plaintext'$$]) o;
 -- a secret is not repeated in the error
-SELECT o, pg_temp.try('mapping', o) FROM unnest(ARRAY[$$password ''$$, $$pasword 'hush'$$, $$password 'env:HUSH'$$, $$password 'file:/hush'$$,
-  $$ssl_key_pem 'hush'$$]) o;
+SELECT o, pg_temp.try('mapping', o) FROM unnest(ARRAY[$$password ''$$, $$pasword 'hush'$$, $$ssl_key_pem 'hush'$$]) o;
 SELECT pg_temp.try('mapping', $$password 'hush', password 'hush'$$) ~ 'hush' AS shown;
 
 -- of later versions
-SELECT o, pg_temp.try('server', o) FROM unnest(ARRAY[$$preset 'confluent_cloud'$$, $$schema_registry 'http://localhost'$$]) o;
+SELECT pg_temp.try('server', $$schema_registry 'http://localhost'$$);
 
 -- S3: a path of the server's files only for those who may read them; S13: nobody gets the wrapper unasked
 CREATE ROLE options_user;
@@ -70,10 +76,13 @@ CREATE SERVER tried FOREIGN DATA WRAPPER streamagg_kafka OPTIONS (ssl_ca_locatio
 CREATE SERVER tried FOREIGN DATA WRAPPER streamagg_kafka OPTIONS (bootstrap_servers 'a:1');
 ALTER SERVER tried OPTIONS (ADD ssl_ca_location '/etc/passwd');
 RESET ROLE;
--- ALTER is checked, too; the wrapper itself has no options
+-- ALTER is checked, too, and all options together; the wrapper itself has no options
 \set VERBOSITY sqlstate
 ALTER SERVER tried OPTIONS (ADD debug 'all');
 ALTER SERVER tried OPTIONS (SET bootstrap_servers '');
+ALTER SERVER tried OPTIONS (ADD security_protocol 'sasl_ssl');
+ALTER SERVER tried OPTIONS (ADD security_protocol 'sasl_ssl', ADD sasl_mechanism 'PLAIN');
+ALTER SERVER tried OPTIONS (DROP sasl_mechanism);
 ALTER FOREIGN DATA WRAPPER streamagg_kafka OPTIONS (ADD bootstrap_servers 'a:1');
 DROP SERVER tried;
 DROP OWNED BY options_user;

@@ -29,10 +29,11 @@ END $$;
 -- what is valid
 SELECT try($$topic 't', format 'json', start_from 'latest', event_time 'ts', watermark_delay '1.5 s', idle_timeout '0',
   close_after '1 day', max_future '2:00', on_decode_error 'drop', on_violation 'stop', on_data_loss 'stop',
-  batch_interval '50 ms', max_message_bytes '200 kB', max_bad_ratio '1.0', workers '1', min_partitions '0',
+  batch_interval '50 ms', max_message_bytes '200 kB', max_bad_ratio '0.5', workers '1', min_partitions '0',
   max_offsets_per_batch '0', archive 'off'$$, $$path 'a."b.c".d', encoding 'epoch_ms'$$);
 SELECT m, try($$event_time 'ts'$$, format('meta %L', m), t) FROM (VALUES ('partition', 'int'), ('offset', 'bigint'),
-  ('timestamp', 'timestamptz'), ('key', 'text'), ('topic', 'text')) v(m, t);
+  ('timestamp', 'timestamptz'), ('key', 'text'), ('topic', 'text'), ('headers', 'jsonb'), ('header:trace', 'text'), ('rest', 'jsonb'),
+  ('raw', 'bytea')) v(m, t);
 
 -- unknown names: the valid ones, and the nearest
 SELECT try($$topics 't'$$);
@@ -47,17 +48,15 @@ SELECT o, substring(try(format('%I %L', o, '1')) FROM 'Perhaps.*') FROM unnest(A
 -- bad values
 SELECT o, try(o) FROM unnest(ARRAY[$$watermark_delay 'soon'$$, $$watermark_delay '-1 s'$$, $$watermark_delay '1 month'$$,
   $$watermark_delay ''$$, $$idle_timeout 'infinity'$$, $$on_violation 'ignore'$$, $$on_decode_error 'Drop'$$, $$max_message_bytes '0'$$,
-  $$max_message_bytes '1TB'$$, $$max_message_bytes 'many'$$, $$format 'xml'$$, $$topic ''$$, $$event_time ''$$]) o;
-SELECT o, try($$event_time 'ts'$$, o) FROM unnest(ARRAY[$$path ''$$, $$path 'a..b'$$, $$path '"a'$$, $$meta 'size'$$,
-  $$encoding 'rot13'$$]) o;
+  $$max_message_bytes '1TB'$$, $$max_message_bytes 'many'$$, $$max_bad_ratio '1.01'$$, $$max_bad_ratio '-0.1'$$, $$max_bad_ratio 'nan'$$, $$max_bad_ratio '5%'$$, $$format 'xml'$$, $$topic ''$$, $$event_time ''$$]) o;
+SELECT o, try($$event_time 'ts'$$, o) FROM unnest(ARRAY[$$path ''$$, $$path 'a..b'$$, $$path '"a'$$, $$meta 'size'$$, $$meta 'header:'$$,
+  $$encoding 'rot13'$$, $$protect 'aes'$$, $$protect_key ''$$, $$domain ''$$, $$canonical 'upper'$$]) o;
 
 -- what later versions will take: refused with the reason
 SELECT o, try(o) FROM unnest(ARRAY[$$format 'csv'$$, $$format 'avro'$$, $$format 'text'$$, $$format 'raw'$$,
-  $$start_from '2024-01-01'$$, $$start_from '{"0": 42}'$$, $$on_data_loss 'skip'$$, $$max_bad_ratio '0.5'$$, $$workers '2'$$,
+  $$start_from '2024-01-01'$$, $$start_from '{"0": 42}'$$, $$on_data_loss 'skip'$$, $$workers '2'$$,
   $$min_partitions '8'$$, $$max_offsets_per_batch '1000'$$, $$archive 'on'$$, $$archive_keep '7 days'$$, $$dedup_key 'c'$$,
   $$dedup_within '1 h'$$]) o;
-SELECT o, try($$event_time 'ts'$$, o) FROM unnest(ARRAY[$$meta 'headers'$$, $$meta 'header:trace'$$, $$meta 'rest'$$, $$meta 'raw'$$,
-  $$encoding 'base64'$$, $$encoding 'hex'$$, $$protect 'hmac'$$, $$protect_key 'pii'$$, $$domain 'd'$$, $$canonical 'inet'$$]) o;
 
 -- what needs the table: event_time, columns, the topic of a broker's stream
 SELECT try($$event_time 'no'$$);
@@ -66,6 +65,7 @@ SELECT try($$event_time 'c'$$, '', 'bigint');
 SELECT try($$event_time 'ctid'$$);
 SELECT try($$event_time 'ts'$$, $$path 'a', meta 'key'$$, 'text');
 SELECT try($$event_time 'ts'$$, $$encoding 'epoch_s'$$, 'bigint');
+SELECT e, t, try($$event_time 'ts'$$, format('encoding %L', e), t) FROM unnest(ARRAY['base64', 'hex']) e, unnest(ARRAY['bytea', 'text']) t;
 SELECT try($$event_time 'ts'$$, $$meta 'timestamp', encoding 'epoch_s'$$);
 SELECT try($$event_time 'ts'$$, '', 'int GENERATED ALWAYS AS (1) STORED');
 CREATE FOREIGN TABLE no_topic (ts timestamptz) SERVER options_kafka OPTIONS (event_time 'ts');

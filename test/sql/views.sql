@@ -37,7 +37,7 @@ SELECT count(*) FILTER (WHERE decode_ms >= 0 AND aggregate_ms >= 0 AND read_ms >
 SELECT aggregate, stream, state_table, late, allowed_lateness, emit, retention, rows_in, late_rows, late_pairs, groups, closed_until
 FROM streamagg.aggregates ORDER BY since, aggregate::text;
 SELECT query ~ 'tumble\(.*GROUP BY' AS its_query FROM streamagg.aggregates WHERE aggregate = 'minutes'::regclass;
-SELECT stream, topic, partition, record_offset, stage, code, column_name, failed_rules, record, status FROM streamagg.quarantine ORDER BY partition, record_offset;
+SELECT stream, topic, partition, record_offset, stage, code, column_name, failed_rules, record - 'digest' AS record, status FROM streamagg.quarantine ORDER BY partition, record_offset;
 SELECT stream, actor = current_user AS me, event, detail FROM streamagg.events WHERE stream::text IN ('s', 'quiet') AND event !~ '_stream' ORDER BY at;
 SELECT DISTINCT event FROM streamagg.events WHERE stream::text IN ('s', 'quiet', 'remote') ORDER BY 1;
 

@@ -98,7 +98,9 @@ for my $format (sort keys %dumps)
     accounting_is_right($fresh, $format);
 }
 $fresh->restart;
-is($fresh->safe_psql('custom', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ 'streamagg (keeper|worker)'}), '0', 'F1: nothing starts by itself');
+# the launcher looks into each database once, by a keeper that ends
+wait_until('no keeper stays', sub { $fresh->safe_psql('custom', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streamagg keeper'}) eq '0' });
+is($fresh->safe_psql('custom', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streamagg worker'}), '0', 'F1: nothing starts by itself');
 
 # The rows of each table in a plain dump; the events apart, because a restore is one itself.
 sub rows_of

@@ -1,0 +1,52 @@
+"""Workload broken: what a share of broken records costs, against the same topic without any."""
+from measure import show_spread
+
+NESTED = 0.01
+KINDS = ("not_json", "missing", "wrong_type", "check")
+
+
+def fill_topics(kafka, args):
+    """Two topics that differ in nothing but their broken records: name → what was produced."""
+    topics = {}
+    for name, share in (("good", 0.0), ("broken", args.share)):
+        kinds = {kind: share / len(args.kinds) for kind in args.kinds}
+        topics[name] = kafka.fill(name, args.partitions, events=args.events, seed=args.seed,
+                                  nested=NESTED, **kinds)
+        show_topic(name, topics[name])
+    return topics
+
+
+def show_topic(name, made):
+    print(f"topic {name}: {made['events']} events of {made['bytes'] / made['events']:.0f} bytes, "
+          + ", ".join(f"{kind} {made[kind]}" for kind in KINDS)
+          + f" (produced at {made['events'] / made['seconds'] / 1000:.0f}k/s)", flush=True)
+
+
+def read_pair(readings, topics, number):
+    """The two topics one after the other, the order swapped from pair to pair."""
+    order = ("good", "broken") if number % 2 == 0 else ("broken", "good")
+    found = {name: readings.read(name, topics[name]) for name in order}
+    return found["good"], found["broken"]
+
+
+def show_pair(number, good, broken):
+    print(f"{number:4}  {good.per_million(good.worker):7.3f} {broken.per_million(broken.worker):7.3f}"
+          f" {broken.worker / good.worker:6.3f}"
+          f"  {good.per_million(good.server):7.3f} {broken.per_million(broken.server):7.3f}"
+          f" {broken.server / good.server:6.3f}"
+          f"  {good.wall:6.2f} {broken.wall:6.2f} {broken.wall / good.wall:6.3f}", flush=True)
+
+
+def run(readings, args):
+    topics = fill_topics(readings.kafka, args)
+    for name, made in topics.items():
+        readings.read(name, made)       # once unmeasured: files and caches are warm
+    print("      worker cpu-s/M         server cpu-s/M         wall s\n"
+          "pair     none  broken  ratio     none  broken  ratio    none broken  ratio", flush=True)
+    pairs = []
+    for number in range(args.pairs):
+        pairs.append(read_pair(readings, topics, number))
+        show_pair(number + 1, *pairs[-1])
+    for what in ("worker", "server", "wall"):
+        ratios = [getattr(broken, what) / getattr(good, what) for good, broken in pairs]
+        print(f"{100 * args.share:g} % broken against none, {what}: {show_spread(ratios)}")
