@@ -3,7 +3,7 @@
  *
  * The least that any consumer built on the library costs: the way of kafka/consumer.c, batches of
  * the consumer's queue with the same properties, and nothing done with what comes.  Its last line
- * tells as JSON the records, bytes, wall seconds and CPU seconds from the program's start to the end.
+ * tells as JSON the records and bytes, and the seconds of wall and CPU since the program's start.
  * Called by bench/run; by hand: cc -O2 consume.c -lrdkafka && ./a.out HOST:PORT TOPIC PARTITIONS
  */
 #include <inttypes.h>

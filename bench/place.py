@@ -1,7 +1,7 @@
 """The place of a run: a temporary directory with the extension built and installed in it.
 
-PostgreSQL finds its files relative to its program, so a copy of the program beside links to the rest
-is an installation of its own: nothing of the system is changed, and trees can be measured one
+PostgreSQL finds its files relative to its program, so a copy of the program beside links to the
+rest is an installation of its own: nothing of the system is changed, and trees can be measured one
 after the other. As root everything runs as the user postgres. All processes end with the run,
 also when that is killed.
 """

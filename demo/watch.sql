@@ -1,4 +1,5 @@
--- What demo/run shows again and again: how far the stream is, the newest windows, the quarantine.
+-- What demo/run shows again and again: how far the stream is, the most active address, the newest
+-- windows, the quarantine.
 \pset format unaligned
 \pset tuples_only on
 SELECT format('%s  %s, lag %s (%s s); read %s = accepted %s + quarantined %s',
@@ -10,6 +11,10 @@ SELECT format('%s  %s, lag %s (%s s); read %s = accepted %s + quarantined %s',
 FROM streamagg.streams s LEFT JOIN streamagg.partitions p USING (stream)
 WHERE s.stream = 'user_login'::regclass
 GROUP BY s.state, s.reason, s.lag, s.lag_seconds;
+
+SELECT format('logins_by_ip: %s addresses, the most active %s… with %s logins', count(*),
+              left((array_agg(ip ORDER BY logins DESC, ip))[1], 16), max(logins))
+FROM logins_by_ip;
 
 SELECT format('logins_1m, the newest of %s rows with %s logins:', count(*), sum(logins))
 FROM logins_1m;

@@ -38,6 +38,7 @@ value_reason(int code)
 		case ERRCODE_INVALID_DATETIME_FORMAT:
 			return "the value is not a time";
 		case ERRCODE_STRING_DATA_RIGHT_TRUNCATION:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
 			return "the value is too long";
 		case ERRCODE_NOT_NULL_VIOLATION:
 			return "it is missing or null, or a part of it is";

@@ -214,6 +214,7 @@ make_state_and_view(Request *request)
 	char *state = qualified(request, "_state");
 	char *view = qualified(request, "");
 	bool final = strcmp(request->emit, "final") == 0;
+	bool filters;
 
 	request->definition =
 		definition_analyze(definition_parse(definition_text(request->query_view)));
@@ -221,8 +222,10 @@ make_state_and_view(Request *request)
 	run_ddl(rewrite_create_table(request->definition, state));
 	CommandCounterIncrement();
 	request->state = relation_oid(state);
+	/* what it leaves out is not for functions of its readers either */
+	filters = final || request->definition->query->havingQual != NULL;
 	run_ddl(
-		psprintf("CREATE VIEW %s AS %s", view,
+		psprintf("CREATE VIEW %s %s AS %s", view, filters ? "WITH (security_barrier)" : "",
 				 rewrite_view(request->definition, state, run_lateness(request->lateness), final)));
 	CommandCounterIncrement();
 	request->view = relation_oid(view);

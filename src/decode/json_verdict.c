@@ -131,16 +131,11 @@ take_escape(Scanner *scanner, int *code)
 	return c != '\0' && strchr("\"\\/bfnrt", c) != NULL;
 }
 
-/*
- * Passes a string.  A fault of its syntax comes before one of its surrogates, and that
- * before a NUL, wherever in the string they are; \uD800 must have its low half at once.
- */
+/* Passes a string; its first fault counts.  \uD800 must have its low half at once. */
 static JsonVerdict
 scan_string(Scanner *scanner)
 {
 	bool pending = false; /* a high surrogate has just been read */
-	bool lone = false;
-	bool nul = false;
 
 	if (!take(scanner, '"'))
 		return JSON_BAD_SYNTAX;
@@ -151,15 +146,24 @@ scan_string(Scanner *scanner)
 		bool low;
 
 		if (c == '"')
-			return pending || lone ? JSON_BAD_SYNTAX : nul ? JSON_NUL_ESCAPE : JSON_OK;
+			return pending ? JSON_BAD_SYNTAX : JSON_OK;
 		if (c == '\\' && !take_escape(scanner, &code))
 			return JSON_BAD_SYNTAX;
 		low = code >= 0xDC00 && code <= 0xDFFF;
-		lone = lone || low != pending;
+		if (low != pending)
+			return JSON_BAD_SYNTAX;
+		if (code == 0)
+			return JSON_NUL_ESCAPE;
 		pending = code >= 0xD800 && code <= 0xDBFF;
-		nul = nul || code == 0;
 	}
 	return JSON_BAD_SYNTAX;
+}
+
+/* The fault of a token that may not be here: what is wrong inside it comes first. */
+static JsonVerdict
+refuse_token(Scanner *scanner)
+{
+	return scan_string(scanner) == JSON_NUL_ESCAPE ? JSON_NUL_ESCAPE : JSON_BAD_SYNTAX;
 }
 
 static bool
@@ -235,7 +239,7 @@ scan_key(Scanner *scanner)
 	JsonVerdict verdict = scan_string(scanner);
 
 	if (verdict == JSON_OK && !take(scanner, ':'))
-		return JSON_BAD_SYNTAX;
+		return refuse_token(scanner);
 	return verdict;
 }
 
@@ -274,12 +278,12 @@ scan_document(Scanner *scanner)
 		if (take(scanner, closer))
 			scanner->depth--;
 		else if (!take(scanner, ','))
-			return JSON_BAD_SYNTAX;
+			return refuse_token(scanner);
 		else if (closer != '}' || (verdict = scan_key(scanner)) == JSON_OK)
 			verdict = scan_value(scanner);
 	}
 	if (verdict == JSON_OK && peek(scanner) != '\0')
-		return JSON_BAD_SYNTAX;
+		return refuse_token(scanner);
 	return verdict;
 }
 

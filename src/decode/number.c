@@ -7,7 +7,7 @@
 
 #include "number.h"
 
-#define EXPONENT_LIMIT 1000000000
+#define EXPONENT_LIMIT INT64CONST(10000000000)
 
 static inline bool
 is_digit(char c)
@@ -32,6 +32,7 @@ read_exponent(const char *at, const char *end, int64 *exponent)
 		if (*exponent < EXPONENT_LIMIT)
 			*exponent = *exponent * 10 + (*at - '0');
 	}
+	*exponent = Min(*exponent, EXPONENT_LIMIT);
 	if (negative)
 		*exponent = -*exponent;
 	return true;
@@ -73,6 +74,7 @@ number_shape(const char *text, size_t length, NumberShape *shape)
 		return false;
 	if (at < end && ((*at != 'e' && *at != 'E') || !read_exponent(at + 1, end, &exponent)))
 		return false;
+	shape->exponent = exponent;
 	shape->is_zero = first == NULL;
 	whole = (point ? point : digits_end) - text; /* digits before the point */
 	shape->scale = Max((point ? digits_end - point - 1 : 0) - exponent, 0);

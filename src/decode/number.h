@@ -10,9 +10,10 @@ typedef struct NumberShape
 {
 	bool negative;
 	bool is_zero;
-	int64 highest; /* power of ten of the first digit that is not 0 */
-	int64 lowest;  /* power of ten of the last digit that is not 0 */
-	int64 scale;   /* digits after the point as numeric shows them */
+	int64 highest;	/* power of ten of the first digit that is not 0 */
+	int64 lowest;	/* power of ten of the last digit that is not 0 */
+	int64 scale;	/* digits after the point as numeric shows them */
+	int64 exponent; /* as it is written, cut at ten billion */
 } NumberShape;
 
 /* [+-]digits[.digits][e[+-]digits] without blanks; false for anything else. */

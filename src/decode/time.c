@@ -13,7 +13,8 @@
 #include "number.h"
 #include "time.h"
 
-#define MAX_YEAR 294276 /* of timestamptz */
+#define MAX_YEAR 294276	 /* of timestamptz */
+#define MAX_ZONE_HOUR 15 /* either way */
 
 typedef struct Scanner
 {
@@ -30,7 +31,9 @@ typedef struct TimeParts
 	int minute;
 	int second;
 	int64 fraction; /* microseconds */
-	int64 shift;	/* microseconds east of UTC */
+	int zone_sign;	/* 1 is east of UTC, 0 no zone */
+	int zone_hour;
+	int zone_minute;
 } TimeParts;
 
 static inline bool
@@ -86,25 +89,20 @@ take_fraction(Scanner *scan, int64 *fraction)
 static bool
 take_zone(Scanner *scan, TimeParts *parts)
 {
-	int sign;
-	int hours;
-	int minutes = 0;
-
 	while (scan->at < scan->end && is_blank(*scan->at))
 		scan->at++;
 	if (scan->at == scan->end || take(scan, 'Z') || take(scan, 'z'))
 		return true;
-	sign = take(scan, '+') ? 1 : take(scan, '-') ? -1 : 0;
-	hours = take_digits(scan, 2, 2);
-	if (sign == 0 || hours < 0)
+	parts->zone_sign = take(scan, '+') ? 1 : take(scan, '-') ? -1 : 0;
+	parts->zone_hour = take_digits(scan, 2, 2);
+	if (parts->zone_sign == 0 || parts->zone_hour < 0)
 		return false;
 	if (scan->at < scan->end)
 	{
 		(void) take(scan, ':');
-		minutes = take_digits(scan, 2, 2);
+		parts->zone_minute = take_digits(scan, 2, 2);
 	}
-	parts->shift = sign * (hours * USECS_PER_HOUR + minutes * USECS_PER_MINUTE);
-	return minutes >= 0;
+	return parts->zone_minute >= 0;
 }
 
 static bool
@@ -151,9 +149,10 @@ judge_parts(const TimeParts *parts, int64 *clock)
 {
 	*clock = parts->hour * USECS_PER_HOUR + parts->minute * USECS_PER_MINUTE +
 			 parts->second * USECS_PER_SEC + parts->fraction;
-	if (parts->year > MAX_YEAR || parts->month < 1 || parts->month > 12 || parts->day < 1 ||
-		parts->day > day_tab[isleap(parts->year)][parts->month - 1] || parts->minute > 59 ||
-		parts->second > 60 || *clock > USECS_PER_DAY)
+	if (parts->year < 1 || parts->year > MAX_YEAR || parts->month < 1 || parts->month > 12 ||
+		parts->day < 1 || parts->day > day_tab[isleap(parts->year)][parts->month - 1] ||
+		parts->minute > 59 || parts->second > 60 || *clock > USECS_PER_DAY ||
+		parts->zone_hour > MAX_ZONE_HOUR || parts->zone_minute > 59)
 		return ERRCODE_DATETIME_FIELD_OVERFLOW;
 	return 0;
 }
@@ -164,6 +163,14 @@ parse_parts(const char *text, size_t length, TimeParts *parts, int64 *clock)
 	Scanner scan = trimmed(text, length);
 
 	return take_time(&scan, parts) ? judge_parts(parts, clock) : ERRCODE_INVALID_DATETIME_FORMAT;
+}
+
+/* Microseconds east of UTC. */
+static int64
+zone_shift(const TimeParts *parts)
+{
+	return parts->zone_sign *
+		   (parts->zone_hour * USECS_PER_HOUR + parts->zone_minute * USECS_PER_MINUTE);
 }
 
 /* 1 for the word infinity, -1 for -infinity, else 0. */
@@ -195,7 +202,7 @@ time_parse_iso(const char *text, size_t length, TimestampTz *value)
 		return fault;
 	/* at most six digits of year: far from overflow before the range is judged */
 	*value = (date2j(parts.year, parts.month, parts.day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY +
-			 clock - parts.shift;
+			 clock - zone_shift(&parts);
 	return IS_VALID_TIMESTAMP(*value) ? 0 : ERRCODE_DATETIME_FIELD_OVERFLOW;
 }
 

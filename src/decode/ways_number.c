@@ -14,6 +14,15 @@
 
 #define NUMERIC_WEIGHT_LIMIT 131072
 #define NUMERIC_SCALE_LIMIT 16383
+#define NUMERIC_EXPONENT_LIMIT (PG_INT32_MAX / 2)
+
+/* What numeric's input would raise an error for, zeros of a huge exponent included. */
+static bool
+exceeds_numeric(const NumberShape *shape)
+{
+	return (!shape->is_zero && shape->highest >= NUMERIC_WEIGHT_LIMIT) ||
+		   shape->scale > NUMERIC_SCALE_LIMIT || shape->exponent >= NUMERIC_EXPONENT_LIMIT;
+}
 
 /* A number as numeric prints it: what jsonb would hand to an input function. */
 int
@@ -24,8 +33,7 @@ ways_number_text(const JsonValue *value, char **text)
 
 	if (!number_shape(value->text, value->length, &shape))
 		return BAD_TEXT;
-	if ((!shape.is_zero && shape.highest >= NUMERIC_WEIGHT_LIMIT) ||
-		shape.scale > NUMERIC_SCALE_LIMIT)
+	if (exceeds_numeric(&shape))
 		return OUT_OF_RANGE;
 	*text = pnstrdup(value->text, value->length);
 	number = DirectFunctionCall3(numeric_in, CStringGetDatum(*text), ObjectIdGetDatum(InvalidOid),
@@ -188,8 +196,7 @@ convert_numeric(const Conversion *conversion, const JsonValue *value, Datum *res
 		return OUT_OF_RANGE;
 	if (!number_shape(text.at, text.length, &shape))
 		return BAD_TEXT;
-	if ((!shape.is_zero && shape.highest >= NUMERIC_WEIGHT_LIMIT) ||
-		shape.scale > NUMERIC_SCALE_LIMIT || !fits_numeric(&shape, conversion->typmod))
+	if (exceeds_numeric(&shape) || !fits_numeric(&shape, conversion->typmod))
 		return OUT_OF_RANGE;
 	*result = DirectFunctionCall3(numeric_in, CStringGetDatum(pnstrdup(text.at, text.length)),
 								  ObjectIdGetDatum(InvalidOid), Int32GetDatum(conversion->typmod));

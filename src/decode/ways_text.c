@@ -101,6 +101,8 @@ read_jsonb(const Conversion *conversion, const JsonValue *value, Datum *result)
 									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 			break;
 		case JSON_STRING:
+			if (value->length > JENTRY_OFFLENMASK) /* jsonb_in's limit, 256 MB */
+				return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 			scalar.type = jbvString;
 			scalar.val.string.len = value->length;
 			scalar.val.string.val = (char *) value->text;

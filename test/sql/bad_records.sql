@@ -43,6 +43,9 @@ ALTER FOREIGN TABLE s OPTIONS (SET max_bad_ratio '0', DROP on_violation, DROP on
 SELECT 'I32', feed(1000), feed(1000, 1);
 ALTER FOREIGN TABLE s OPTIONS (SET max_bad_ratio '0.015');
 SELECT 'I32', feed(0, 1), feed(0, 2), feed(985, 15), feed(984, 16);
+-- fewer than 100 are judged as if they were 100, and 100 as they are
+ALTER FOREIGN TABLE s OPTIONS (SET max_bad_ratio '0.991');
+SELECT 'I32', feed(0, 99), feed(0, 100);
 -- the message names stream, numbers and remedy
 SELECT streamagg.push('s', array_fill('secret'::text, ARRAY[101]));
 SELECT * FROM kept;

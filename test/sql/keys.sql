@@ -62,7 +62,7 @@ SELECT name, source, owner::regrole, length(secret) FROM streamagg.key_store WHE
 SET client_min_messages = error;
 COPY (SELECT :'hex') TO :'file';
 SET ROLE keys_admin;
-SELECT left(s, 12), replace(told(format('SELECT streamagg.create_key(%L, %L)', 'keys_s', s)), :'hex', 'LEAK') FROM unnest(ARRAY[:'hex', '', 'Random', 'file', 'vault:x', 'env:HOME', 'env:', 'file:' || :'file', 'file:/etc/passwd']) s;
+SELECT left(s, 6), replace(told(format('SELECT streamagg.create_key(%L, %L)', 'keys_s', s)), :'hex', 'LEAK') FROM unnest(ARRAY[:'hex', '', 'Random', 'file', 'vault:x', 'env:HOME', 'env:', 'file:' || :'file', 'file:/etc/passwd']) s;
 RESET ROLE;
 GRANT pg_read_server_files TO keys_admin;
 SET ROLE keys_admin;

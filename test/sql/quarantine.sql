@@ -41,7 +41,7 @@ JOIN (SELECT *, row_number() OVER (ORDER BY fault) - 1 AS o FROM cases) c ON o =
 -- no value of a record, nor another error's text
 SELECT count(*) AS leaks FROM streamagg.quarantine q WHERE q::text ~ 'secret|300\.1|1e400' AND q.failed_rules::text !~ 'not_secret';
 SELECT DISTINCT stream, topic, partition, status, received_at > now() - interval '1 hour' AS just_now FROM streamagg.quarantine;
--- what is accepted: I5, I8, I19, I23, I29, an id of NULL passes the checks
+-- what is accepted: I5, I8, I19, I23; an id of NULL passes the checks
 SELECT accepted, quarantined FROM streamagg.push('s', ARRAY[
   U&'\FEFF' || '{"must": "x", "ts": "2024-01-01T00:00:00Z"}', '{"id": "no", "id": 1, "big": 2, "must": "x", "ts": "2024-01-01 00:00"}',
   '{"must": "x", "ts": "2024-01-01T00:00:00Z", "else": [1e999999, {"deep": null}]}', '{"must": "", "ts": "2024-01-01T00:00:00+05:30", "p": "7", "n": 1.50}'],

@@ -42,7 +42,7 @@ SELECT event, replace(actor, session_user, 'superuser') AS actor FROM streamagg.
 CREATE SCHEMA rights_closed;
 SELECT streamagg.create_aggregate('rights_closed.x', 'SELECT count(*) AS n FROM rights.s');
 
--- others: nothing of another's
+-- S29, E15: others have nothing of another's
 SET ROLE rights_other;
 SELECT streamagg.push('s', ARRAY['{}']);
 SELECT c AS call, told('SELECT ' || c) FROM unnest(ARRAY['streamagg.push(''s'', ARRAY[''{}''])',

@@ -73,7 +73,7 @@ foreach my $table (sort keys %found)
     same_rows("$table equals the recomputation",
         $found{$table}, [ split /\n/, slurp_file("$out/$table") ]);
 }
-is($node->safe_psql('postgres', <<'END'), "$count|0|0|0|0|0", 'all that was sent was read, once');
+is($node->safe_psql('postgres', <<'END'), "$count|0|0|0|0|0", 'D3: all that was sent was read, once');
 SELECT sum(read), sum(dropped), sum(duplicate), sum(lost), sum(gaps), sum(lag)
 FROM streamagg.partitions
 END

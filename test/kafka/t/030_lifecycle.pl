@@ -62,7 +62,7 @@ subtest 'before the start' => sub {
         '55000', 'wait_for: not running');
     is(state(), 'stopped', 'a new stream is stopped');
     sql(q{BEGIN; SELECT streamagg.start('a'); ROLLBACK});
-    is(state(), 'stopped', 'a start that is rolled back starts nothing');
+    is(state(), 'stopped', 'F14: a start that is rolled back starts nothing');
     is(sqlstate_of($node, 'postgres',
             q{BEGIN; SELECT streamagg.start('a'); SELECT streamagg.wait_for('a'); COMMIT}),
         '55000', 'wait_for: started in this transaction');
@@ -151,8 +151,8 @@ subtest 'transactions of Kafka' => sub {
     my $before = sql(q{SELECT sum(gaps) FROM streamagg.partitions WHERE stream = 'a'::regclass});
     $kafka->produce('postgres-a', [ '--transactional', 't1' ],
         records(4), '!commit', records(6), '!abort', records(2), '!commit', records(3), '!abort');
-    is(caught_up(), 't', 'a log that ends in an aborted transaction is read to its end');
-    is(counted(), 46, 'aborted records are not seen');
+    is(caught_up(), 't', 'B2: a log that ends in an aborted transaction is read to its end');
+    is(counted(), 46, 'B1: aborted records are not seen');
     # 9 aborted records, and a control record per transaction and partition that it wrote to.
     my $after = sql(q{SELECT sum(gaps) FROM streamagg.partitions WHERE stream = 'a'::regclass});
     is($after - $before, 9 + 4 * 2, 'aborted and control records are gaps');
@@ -160,7 +160,7 @@ subtest 'transactions of Kafka' => sub {
           FROM streamagg.partitions WHERE stream = 'a'::regclass}),
         join(' ', $kafka->ends('postgres-a')), 'nothing is left behind');
     is(sql(q{SELECT sum(lag) FROM streamagg.partitions WHERE stream = 'a'::regclass}),
-        0, 'control records leave no lag');
+        0, 'B2: control records leave no lag');
 };
 
 subtest 'test_connection' => sub {
@@ -200,7 +200,7 @@ subtest 'DROP EXTENSION' => sub {
     $node->safe_psql('dropped', 'DROP EXTENSION streamagg CASCADE');
     my $began = time;
     wait_until('the end of the worker', sub { !-e "/proc/$pid" }, 30);
-    cmp_ok(time - $began, '<', 5, 'the worker is gone within 5 seconds');
+    cmp_ok(time - $began, '<', 5, 'E23: the worker is gone within 5 seconds');
     is($node->safe_psql('dropped', q{SELECT relname FROM pg_class WHERE relname = 'd_count_state'}),
         'd_count_state', 'the state table stays');
     is($node->safe_psql('dropped', q{SELECT (to_jsonb(s)->>'n')::int FROM d_count_state s}),

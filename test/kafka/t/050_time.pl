@@ -47,13 +47,13 @@ sql(q{ALTER FOREIGN TABLE events OPTIONS (SET idle_timeout '1 s')});
 wait_until('idle partitions', sub { sql(q{SELECT bool_and(idle) FROM streamagg.partitions}) eq 't' });
 $kafka->produce('events', record(0, 71));
 is(sql(q{SELECT streamagg.wait_for('events')}), 't', 'caught up');
-is(watermark(), '2023-11-14 22:15:01+00', 'an idle partition does not hold it');
+is(watermark(), '2023-11-14 22:15:01+00', 'G3: an idle partition does not hold it');
 is(final(), 1, 'the first minute is final');
 
 $kafka->produce('events', record(1, 5));
 is(sql(q{SELECT streamagg.wait_for('events')}), 't', 'a partition that was idle is back');
 is(watermark(), '2023-11-14 22:15:01+00', 'it never goes back');
-is(sql(q{SELECT late_rows FROM streamagg.aggregates}), 1, 'the row is late, counted');
+is(sql(q{SELECT late_rows FROM streamagg.aggregates}), 1, 'G4: the row is late, counted');
 is(sql(q{SELECT sum(n) FROM per_minute}), 4, 'and merged');
 
 sql(q{SELECT streamagg.stop('events')});

@@ -120,7 +120,7 @@ subtest 'B6, B7: offsets that are gone' => sub {
     is(sql('SELECT n FROM plain_count'), 7, 'never reset, nothing read twice');
 };
 
-subtest 'the owner must be able to log in' => sub {
+subtest 'S19: the owner must be able to log in' => sub {
     sql(<<'END');
 CREATE ROLE no_login; GRANT USAGE ON FOREIGN SERVER kafka TO no_login; GRANT ALL ON SCHEMA public TO no_login;
 SET ROLE no_login;
