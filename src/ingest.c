@@ -50,6 +50,22 @@ ingest_begin(Stream *stream)
 	return ingest;
 }
 
+void
+ingest_plan(Stream *stream, const List *aggregates)
+{
+	Bitmapset *columns = bms_union(run_columns(aggregates), check_columns(stream));
+
+	for (int i = 0; i < stream->natts; i++)
+	{
+		Protection *protection = &stream->columns[i].protection;
+
+		protection->unread =
+			(protection->kind == PROTECT_HMAC || protection->kind == PROTECT_SHA256) &&
+			!bms_is_member(i + 1, columns);
+	}
+	bms_free(columns);
+}
+
 /* ---------------------------------------------------------------- feeding */
 
 typedef struct Feeding

@@ -51,6 +51,12 @@ extern void ingest_reach(Ingest *ingest, int32 partition, int64 next_offset);
  */
 extern TimestampTz ingest_finish(Ingest *ingest, bool close_all);
 
+/*
+ * Once aggregates or constraints have changed: digests that nobody reads are not made.  Whether a
+ * value is accepted does not depend on it.
+ */
+extern void ingest_plan(Stream *stream, const List *aggregates);
+
 /* After an error, where the process goes on: the batch is over. */
 extern void ingest_leave(Ingest *ingest);
 

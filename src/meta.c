@@ -64,7 +64,7 @@ convert_bytes(Stream *stream, const StreamColumn *column, const char *bytes, siz
 {
 	JsonValue text;
 
-	*isnull = bytes == NULL;
+	*isnull = bytes == NULL || column->protection.kind == PROTECT_DROP;
 	if (*isnull)
 		return null_verdict(column);
 	if (column->type == BYTEAOID && column->protection.kind == PROTECT_NONE)

@@ -135,6 +135,7 @@ push_batch(Stream *stream, Pushed *pushed)
 	{
 		/* behind the lock that pushes queue on: an aggregate gets every batch from its first on */
 		ingest->aggregates = run_load(stream->relid);
+		ingest_plan(stream, ingest->aggregates);
 		ingest_feed(ingest, feed, pushed);
 		ingest_finish(ingest, false);
 	}

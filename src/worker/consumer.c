@@ -119,6 +119,7 @@ load_definitions(void)
 	old = MemoryContextSwitchTo(worker.definitions);
 	worker.aggregates = run_load(worker.slot->stream);
 	MemoryContextSwitchTo(old);
+	ingest_plan(worker.stream, worker.aggregates);
 }
 
 static bool
