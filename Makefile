@@ -54,6 +54,7 @@ OBJS = \
 	src/fdw/scan.o \
 	src/fdw/validator.o \
 	src/aggregate/analyze.o \
+	src/aggregate/columns.o \
 	src/aggregate/define.o \
 	src/aggregate/drop.o \
 	src/aggregate/inspect.o \
@@ -86,7 +87,8 @@ OBJS = \
 REGRESS ?= $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=streamagg
 
-PG_CPPFLAGS = -Isrc
+# The text domain marks our messages: they hold names only, see src/worker/failure.c.
+PG_CPPFLAGS = -Isrc -DTEXTDOMAIN='"streamagg"'
 # -Bsymbolic: our functions are ours, whatever other libraries in the process export.
 SHLIB_LINK = -lrdkafka -lsimdjson -lcrypto -lstdc++ -Wl,-Bsymbolic
 

@@ -37,10 +37,9 @@ static void
 require_form(bool fine, const char *what)
 {
 	if (!fine)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid source of the secret of %s", what),
-				 errdetail("It must be env:NAME, file:/absolute/path or the secret itself.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid source of the secret of %s", what),
+						errdetail("A reference is env:NAME or file:/absolute/path.")));
 }
 
 void

@@ -18,12 +18,6 @@ extern int streamagg_quarantine_max_rows; /* of a stream; 0: any number */
 /* True when shared_preload_libraries loaded the library, so that shared memory is there. */
 extern bool streamagg_preloaded;
 
-/*
- * For ereport: this message is worded by streamagg and holds no value of a record, whatever its
- * SQLSTATE; see worker/failure.c.
- */
-#define errsafe() err_generic_string(PG_DIAG_SCHEMA_NAME, STREAMAGG_NAME)
-
 /* Raises 55000 with the exact setting to make where the library is not preloaded. */
 extern void streamagg_require_preload(void);
 

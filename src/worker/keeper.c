@@ -220,13 +220,16 @@ start_worker(int number)
 	return RegisterDynamicBackgroundWorker(&worker, &handles[number]);
 }
 
-/* A worker that ended without a word, or never came up: one more failure. */
+/*
+ * A worker that ended without a word, or never came up: one more failure.  next_retry is 0 unless
+ * the worker itself has said that it tries again.
+ */
 static void
 notice_end(StreamSlot *slot)
 {
 	if (slot->again)
 		shared_set_state(slot, SLOT_STARTING, NULL, NULL);
-	else if (slot->holders == 0 && !slot->stop && slot->state != SLOT_BACKOFF)
+	else if (slot->holders == 0 && !slot->stop && slot->next_retry == 0)
 		control_back_off(slot, "57P01", *slot->reason ? slot->reason : "the worker ended");
 }
 
@@ -266,7 +269,10 @@ tend_workers(int *active, bool *ended)
 			}
 		}
 		if (due)
+		{
 			slot->stop = slot->again = false;
+			slot->next_retry = 0;
+		}
 		LWLockRelease(shared->lock);
 		if (due && !start_worker(i))
 		{

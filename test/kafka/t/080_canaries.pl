@@ -227,8 +227,8 @@ like(sql('SELECT string_agg(s::text, E\'\n\') FROM leftover_seen s'), qr/$open-r
 
 my @types = ('smallint', 'integer', 'bigint', 'numeric(5,2)', 'real', 'float8', 'boolean', 'varchar(5)', 'char(5)',
     'uuid', 'inet', 'cidr', 'macaddr', 'timestamptz', 'timestamp', 'date', 'time', 'interval', 'money', 'bit(3)',
-    'bytea', 'jsonpath', 'tsquery', 'tsvector', 'pg_lsn', 'point', 'xid', 'oid', 'tid', 'regclass', 'regtype',
-    'regproc', 'regrole', 'regconfig', 'mood', 'percent', 'word', 'checked');
+    'bytea', 'jsonpath', 'tsquery', 'tsvector', 'pg_lsn', 'point', 'oid', 'tid', 'mood', 'percent', 'word',
+    'checked', 'int[]', 'inet[]', 'percent[]', 'pair', 'pair[]', 'int4range', 'tstzrange', 'int8multirange');
 sql(<<'END');
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE DOMAIN percent AS int CHECK (value BETWEEN 0 AND 100);
@@ -238,15 +238,17 @@ BEGIN
   RAISE EXCEPTION 'refused %', value
     USING ERRCODE = code, DETAIL = value, HINT = value, COLUMN = value, CONSTRAINT = value, TABLE = value;
 END $$;
+CREATE TYPE pair AS (a int, b word);
 CREATE DOMAIN checked AS text CHECK (refuse(value, 'AB123'));
 END
 add_stream('faults', join(', ', map { "c$_ $types[$_]" } 0 .. $#types), '', n => 'SELECT count(*) AS n FROM faults');
 read_all('faults', { value => document() },
     (map { { value => document("c$_" => '"\'' . canary($types[$_]) . ' & ( \\\\x"') } } 0 .. $#types),
     (map { { value => document("c$_" => $digits . '.5e1') } } 0 .. $#types),
+    (map { { value => document("c$_" => '{"a":1,"b":' . quoted("object for $types[$_]") . '}') } } 0 .. $#types),
     (map { { value => document("c$_" => '[' . quoted("array for $types[$_]") . ']') } } 0 .. $#types));
 my $accepted = sql('SELECT n FROM faults_n');
-is(sql("SELECT count(*) + $accepted FROM streamagg.quarantine WHERE stream = 'faults'::regclass"), 1 + 3 * @types,
+is(sql("SELECT count(*) + $accepted FROM streamagg.quarantine WHERE stream = 'faults'::regclass"), 1 + 4 * @types,
     'faults: every record is accounted for');
 is(sql(q{SELECT count(DISTINCT column_name) FROM streamagg.quarantine WHERE stream = 'faults'::regclass}),
     scalar(@types), 'faults: every type refused something');
