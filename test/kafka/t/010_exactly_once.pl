@@ -61,7 +61,7 @@ diag sprintf '%d events over %d faults in %.0f s, %d of the faults over before t
   $sent, scalar @faults, time - $began, $hit;
 is($sent, $count, 'all events are produced');
 
-is($node->safe_psql('postgres', q{SELECT streamagg.wait_for('user_login', '120 s')}),
+is($node->safe_psql('postgres', q{SELECT streamagg.wait_for('user_login', '10 min')}),
     't', 'the stream catches up');
 
 my $out = $PostgreSQL::Test::Utils::tmp_check . '/recompute';
