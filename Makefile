@@ -87,8 +87,7 @@ OBJS = \
 REGRESS ?= $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=streamagg
 
-# The text domain marks our messages: they hold names only, see src/worker/failure.c.
-PG_CPPFLAGS = -Isrc -DTEXTDOMAIN='"streamagg"'
+PG_CPPFLAGS = -Isrc
 # -Bsymbolic: our functions are ours, whatever other libraries in the process export.
 SHLIB_LINK = -lrdkafka -lsimdjson -lcrypto -lstdc++ -Wl,-Bsymbolic
 

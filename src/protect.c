@@ -18,6 +18,7 @@
 #include "address.h"
 #include "options.h"
 #include "protect.h"
+#include "streamagg.h"
 
 #define BAD_VALUE ERRCODE_INVALID_TEXT_REPRESENTATION
 #define SHOWN_CHARACTERS 4

@@ -17,6 +17,7 @@
 #include "meta.h"
 #include "record.h"
 #include "redact.h"
+#include "streamagg.h"
 
 static const char max_future_rule[] = "max_future";
 

@@ -16,6 +16,7 @@
 #include "utils/acl.h"
 
 #include "secret.h"
+#include "streamagg.h"
 
 #define MAX_BYTES 65536
 

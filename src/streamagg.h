@@ -8,6 +8,13 @@
 #define STREAMAGG_LIBRARY_VERSION "1.0"
 #define STREAMAGG_WRAPPER "streamagg_kafka"
 
+/*
+ * Marks our messages, in every file that raises any: they hold names only, no value of a record; see
+ * worker/failure.c.
+ */
+#undef TEXTDOMAIN
+#define TEXTDOMAIN STREAMAGG_NAME
+
 /* GUCs, described in _PG_init */
 extern bool streamagg_enabled;
 extern int streamagg_max_workers;

@@ -22,6 +22,7 @@
 #include "definition.h"
 #include "run.h"
 #include "stream.h"
+#include "streamagg.h"
 #include "target.h"
 
 static CatalogStatement read_aggregates = {
