@@ -54,6 +54,7 @@ OBJS = \
 	src/fdw/scan.o \
 	src/fdw/validator.o \
 	src/aggregate/analyze.o \
+	src/aggregate/columns.o \
 	src/aggregate/define.o \
 	src/aggregate/drop.o \
 	src/aggregate/inspect.o \

@@ -218,6 +218,8 @@ CREATE TABLE streamagg.key_store (
   owner    oid NOT NULL,
   created  timestamptz NOT NULL DEFAULT now()
 );
+-- Members of pg_read_all_data read every table; without a policy they see no row of this one.
+ALTER TABLE streamagg.key_store ENABLE ROW LEVEL SECURITY;
 -- ANALYZE would copy keys into pg_statistic.
 ALTER TABLE streamagg.key_store ALTER COLUMN secret SET STATISTICS 0;
 COMMENT ON TABLE streamagg.key_store IS 'The keys of protected columns; C code reads them for streams whose owner may use them.';

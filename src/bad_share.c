@@ -19,7 +19,7 @@ bad_share_add(BadShare *share, const Stream *stream, const Counters *batch)
 	share->bad += batch->quarantined + batch->dropped;
 	if (share->bad > stream->max_bad_ratio * Max(share->read, AT_LEAST))
 		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION), errsafe(),
+				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("stream \"%s\": " INT64_FORMAT " of the last " INT64_FORMAT
 						" records are bad, more than max_bad_ratio %g",
 						stream->name, share->bad, share->read, stream->max_bad_ratio),

@@ -98,6 +98,16 @@ check_create(const Stream *stream, Relation rel)
 	return check;
 }
 
+Bitmapset *
+check_columns(const Stream *stream)
+{
+	Bitmapset *columns = NULL;
+
+	for (int i = 0; i < stream->check->nrules; i++)
+		columns = bms_add_members(columns, stream->check->rules[i].columns);
+	return columns;
+}
+
 static void
 make_state(StreamCheck *check)
 {

@@ -22,6 +22,9 @@ typedef struct CheckFault
 /* Loads the constraints into the current context. */
 extern StreamCheck *check_create(const Stream *stream, Relation rel);
 
+/* The columns that constraints read, numbers from 1. */
+extern Bitmapset *check_columns(const Stream *stream);
+
 /*
  * Inside a guard: a batch's expression state, in the current context (which must outlive the batch's
  * rows); check_end frees what it holds.

@@ -15,6 +15,7 @@
 
 #include "column.h"
 #include "decode/path.h"
+#include "streamagg.h"
 
 #define HEADER_PREFIX "header:"
 

@@ -43,6 +43,11 @@
 #define compat_create_wait_event_set(context, count) CreateWaitEventSet(NULL, count)
 #endif
 
+/* SET_VARSIZE and its like left postgres.h with 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /*
  * Calls a type's input function: 0, or the SQLSTATE that it reported without raising an error, which
  * from 16 on most do.

@@ -21,6 +21,7 @@
 #include "options.h"
 #include "progress.h"
 #include "stream.h"
+#include "streamagg.h"
 #include "worker/control.h"
 
 PG_FUNCTION_INFO_V1(streamagg_on_sql_drop);

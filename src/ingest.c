@@ -19,18 +19,51 @@
 #include "sqlstate.h"
 #include "streamagg.h"
 
+/* The batch at work in this process; others wait behind it while a trigger of a state table pushes. */
+static Ingest *innermost = NULL;
+
+static void
+refuse_recursion(const Stream *stream)
+{
+	for (const Ingest *outer = innermost; outer; outer = outer->outer)
+		if (outer->stream->relid == stream->relid)
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("stream \"%s\" is being fed", stream->name),
+							errhint("A trigger of a state table must not push into the stream that "
+									"feeds it.")));
+}
+
 Ingest *
 ingest_begin(Stream *stream)
 {
 	Ingest *ingest = palloc0(sizeof(Ingest));
 
+	refuse_recursion(stream);
 	ingest->stream = stream;
+	ingest->outer = innermost;
+	innermost = ingest;
 	ingest->scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "streamagg redaction", ALLOCSET_DEFAULT_SIZES);
 	ingest->progress = progress_lock(stream->relid);
 	ingest->quarantine = quarantine_begin(stream->relid);
 	batch_reset(stream->batch);
 	return ingest;
+}
+
+void
+ingest_plan(Stream *stream, const List *aggregates)
+{
+	Bitmapset *columns = bms_union(run_columns(aggregates), check_columns(stream));
+
+	for (int i = 0; i < stream->natts; i++)
+	{
+		Protection *protection = &stream->columns[i].protection;
+
+		protection->unread =
+			(protection->kind == PROTECT_HMAC || protection->kind == PROTECT_SHA256) &&
+			!bms_is_member(i + 1, columns);
+	}
+	bms_free(columns);
 }
 
 /* ---------------------------------------------------------------- feeding */
@@ -72,7 +105,6 @@ stop_stream(const Ingest *ingest, const Record *record, const RecordFault *fault
 			(errcode(fault->code),
 			 errmsg("stream \"%s\", %spartition %d offset " INT64_FORMAT ": %s", stream->name,
 					topic, record->partition, record->offset, record_fault_reason(fault)),
-			 errsafe(),
 			 errhint("The stream's options on_decode_error and on_violation say what "
 					 "becomes of such records.")));
 }
@@ -280,8 +312,11 @@ static void
 aggregate_guarded(void *argument)
 {
 	Aggregation *aggregation = argument;
+	ListCell *cell;
 	int code;
 
+	foreach (cell, aggregation->ingest->aggregates)
+		((Aggregate *) lfirst(cell))->together = 0;
 	while ((code = guard_try(aggregate_all, aggregation, sqlstate_is_data)) != 0)
 	{
 		refuse_poison(aggregation, code);
@@ -320,5 +355,12 @@ ingest_finish(Ingest *ingest, bool close_all)
 	sum_counters(ingest);
 	closing = progress_closing(ingest->progress, stream->watermark_delay, close_all);
 	progress_store(ingest->progress, closing, &ingest->times);
+	ingest_leave(ingest);
 	return closing;
+}
+
+void
+ingest_leave(Ingest *ingest)
+{
+	innermost = ingest->outer;
 }

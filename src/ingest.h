@@ -13,7 +13,8 @@
 typedef struct Ingest
 {
 	Stream *stream;
-	List *aggregates; /* see aggregate/run.h; the caller sets them before ingest_finish */
+	struct Ingest *outer; /* that waits for this one */
+	List *aggregates;	  /* see aggregate/run.h; the caller sets them before ingest_finish */
 	Progress *progress;
 	Quarantine *quarantine;
 	MemoryContext scratch; /* of one refused record */
@@ -49,5 +50,14 @@ extern void ingest_reach(Ingest *ingest, int32 partition, int64 next_offset);
  * progress_closing.
  */
 extern TimestampTz ingest_finish(Ingest *ingest, bool close_all);
+
+/*
+ * Once aggregates or constraints have changed: digests that nobody reads are not made.  Whether a
+ * value is accepted does not depend on it.
+ */
+extern void ingest_plan(Stream *stream, const List *aggregates);
+
+/* After an error, where the process goes on: the batch is over. */
+extern void ingest_leave(Ingest *ingest);
 
 #endif

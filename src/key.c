@@ -83,10 +83,10 @@ static void
 require_key(const char *name, Key *key)
 {
 	if (!read_key(name, key))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("key \"%s\" does not exist", name), errsafe(),
-						errhint("Make it with streamagg.create_key(). Keys are left out of dumps: "
-								"in a restored database make it from what export_key() gave.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("key \"%s\" does not exist", name),
+				 errhint("Make it with streamagg.create_key(). Keys are left out of dumps: "
+						 "in a restored database make it from what export_key() gave.")));
 }
 
 /* ---------------------------------------------------------------- a stream's keys */
@@ -113,7 +113,7 @@ load(const Stream *stream, const char *name, const char *domain)
 
 	require_key(name, &key);
 	if (!has_privs_of_role(stream->owner, key.owner))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errsafe(),
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("stream \"%s\" may not use key \"%s\"", stream->name, name),
 						errhint("The stream's owner must be a member of the role that made the "
 								"key.")));

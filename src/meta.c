@@ -64,7 +64,7 @@ convert_bytes(Stream *stream, const StreamColumn *column, const char *bytes, siz
 {
 	JsonValue text;
 
-	*isnull = bytes == NULL;
+	*isnull = bytes == NULL || column->protection.kind == PROTECT_DROP;
 	if (*isnull)
 		return null_verdict(column);
 	if (column->type == BYTEAOID && column->protection.kind == PROTECT_NONE)
@@ -199,53 +199,88 @@ convert_header(Stream *stream, const StreamColumn *column, const Record *record,
 
 /* ---------------------------------------------------------------- rest */
 
-/* What is left of the paths of other columns behind a key; *taken: one of them ends there. */
+/* A path of another column, or what is left of it further down. */
+typedef struct TakenPath
+{
+	List *keys;
+	bool is_protected;
+} TakenPath;
+
+/* What goes on behind a key; *ends: a path ends there, *hides: a protected one goes on. */
 static List *
-paths_behind(const List *paths, const JsonbValue *key, bool *taken)
+paths_behind(const List *paths, const JsonbValue *key, bool *ends, bool *hides)
 {
 	List *behind = NIL;
 	ListCell *cell;
 
-	*taken = false;
+	*ends = *hides = false;
 	foreach (cell, paths)
 	{
-		List *path = lfirst(cell);
+		const TakenPath *path = lfirst(cell);
+		TakenPath *rest;
 
-		if (!document_key_is(key, linitial(path)))
+		if (!document_key_is(key, linitial(path->keys)))
 			continue;
-		if (list_length(path) == 1)
-			*taken = true;
-		else
-			behind = lappend(behind, list_copy_tail(path, 1));
+		*ends = *ends || list_length(path->keys) == 1;
+		*hides = *hides || path->is_protected;
+		rest = palloc(sizeof(TakenPath));
+		rest->keys = list_copy_tail(path->keys, 1);
+		rest->is_protected = path->is_protected;
+		behind = lappend(behind, rest);
 	}
 	return behind;
 }
 
-/* The object without what stands at the paths; an emptied object stays. */
+/*
+ * The object without what stands at the paths; an emptied object stays.  What is no object where a
+ * protected path goes on (a string, an array of objects) may be what the path was to hide: it goes.
+ */
 static JsonbValue *
 copy_without(JsonbParseState **state, JsonbContainer *object, const List *paths)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(object);
-	JsonbIteratorToken token;
-	JsonbValue found;
-	List *behind = NIL;
-	bool taken = false;
+	JsonbValue key;
+	JsonbValue value;
 
 	check_stack_depth();
-	(void) JsonbIteratorNext(&iterator, &found, true);
+	(void) JsonbIteratorNext(&iterator, &key, true);
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-	while ((token = JsonbIteratorNext(&iterator, &found, true)) != WJB_END_OBJECT)
+	while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY)
 	{
-		if (token == WJB_KEY)
-			behind = paths_behind(paths, &found, &taken);
-		if (taken)
+		bool ends;
+		bool hides;
+		List *behind = paths_behind(paths, &key, &ends, &hides);
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		if (ends || (hides && !document_is_object(&value)))
 			continue;
-		if (token == WJB_VALUE && behind != NIL && document_is_object(&found))
-			copy_without(state, found.val.binary.data, behind);
+		pushJsonbValue(state, WJB_KEY, &key);
+		if (behind != NIL && document_is_object(&value))
+			copy_without(state, value.val.binary.data, behind);
 		else
-			pushJsonbValue(state, token, &found);
+			pushJsonbValue(state, WJB_VALUE, &value);
 	}
 	return pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+static List *
+taken_paths(const Stream *stream)
+{
+	List *paths = NIL;
+
+	for (int i = 0; i < stream->natts; i++)
+	{
+		const StreamColumn *column = &stream->columns[i];
+		TakenPath *path;
+
+		if (column->source != SOURCE_PATH || column->path == NIL)
+			continue;
+		path = palloc(sizeof(TakenPath));
+		path->keys = column->path;
+		path->is_protected = column->protection.kind != PROTECT_NONE;
+		paths = lappend(paths, path);
+	}
+	return paths;
 }
 
 /* What no path of another column takes; a number beyond numeric is the only fault left. */
@@ -253,17 +288,14 @@ static int
 convert_rest(const Stream *stream, const Record *record, Datum *value, bool *isnull)
 {
 	JsonbParseState *state = NULL;
-	List *paths = NIL;
 	Jsonb *document;
 	int code = document_parse(record->value, record->length, &document);
 
 	*isnull = false;
 	if (code)
 		return code;
-	for (int i = 0; i < stream->natts; i++)
-		if (stream->columns[i].source == SOURCE_PATH && stream->columns[i].path != NIL)
-			paths = lappend(paths, stream->columns[i].path);
-	*value = JsonbPGetDatum(JsonbValueToJsonb(copy_without(&state, &document->root, paths)));
+	*value = JsonbPGetDatum(
+		JsonbValueToJsonb(copy_without(&state, &document->root, taken_paths(stream))));
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 #include "decode/path.h"
 #include "options.h"
 #include "protect.h"
+#include "streamagg.h"
 
 #define MAX_NAMES 64
 

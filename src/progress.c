@@ -376,7 +376,7 @@ progress_store(Progress *progress, TimestampTz closing, const BatchTimes *times)
 	values[2] = Int64GetDatum(progress->batch);
 	values[3] = Int64GetDatum(progress->log_rows);
 	if (catalog_run(&store_stream, values, NULL) == 0)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errsafe(),
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" was fed by one of its own aggregates",
 							   stream_name(progress->stream)),
 						errhint("A trigger of a state table must not push into the stream that "

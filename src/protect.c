@@ -18,6 +18,7 @@
 #include "address.h"
 #include "options.h"
 #include "protect.h"
+#include "streamagg.h"
 
 #define BAD_VALUE ERRCODE_INVALID_TEXT_REPRESENTATION
 #define SHOWN_CHARACTERS 4
@@ -191,6 +192,18 @@ put_digest(const Protection *protection, const uint8 *digest, Datum *result)
 	}
 }
 
+/* Stands for a digest that nobody reads: not NULL, and of the type. */
+static void
+put_nothing(const Protection *protection, Datum *result)
+{
+	static const uint8 zeros[DIGEST_LENGTH] = {0};
+
+	if (protection->type == UUIDOID)
+		put_digest(protection, zeros, result);
+	else
+		(void) make_varlena(protection, 0, result);
+}
+
 static void
 put_network(const Protection *protection, const Address *address, Datum *result)
 {
@@ -236,6 +249,11 @@ protect_text(const Protection *protection, Clear *clear, Datum *result)
 
 	if (!make_canonical(protection, clear))
 		return BAD_VALUE;
+	if (protection->unread)
+	{
+		put_nothing(protection, result);
+		return 0;
+	}
 	switch (protection->kind)
 	{
 		case PROTECT_HMAC:

@@ -34,6 +34,7 @@ typedef struct Protection
 	char *key_name;
 	char *domain;
 	DigestKey *key; /* NULL until key_load() */
+	bool unread;	/* nobody reads the result: a digest need not be made */
 	ConvertAlloc alloc;
 	void *arena;
 } Protection;

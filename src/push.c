@@ -131,11 +131,20 @@ push_batch(Stream *stream, Pushed *pushed)
 	Ingest *ingest = ingest_begin(stream);
 	BadShare share = {0, 0};
 
-	/* behind the lock that pushes queue on: an aggregate gets every batch from its first on */
-	ingest->aggregates = run_load(stream->relid);
-	ingest_feed(ingest, feed, pushed);
-	ingest_finish(ingest, false);
-	run_free(ingest->aggregates);
+	PG_TRY();
+	{
+		/* behind the lock that pushes queue on: an aggregate gets every batch from its first on */
+		ingest->aggregates = run_load(stream->relid);
+		ingest_plan(stream, ingest->aggregates);
+		ingest_feed(ingest, feed, pushed);
+		ingest_finish(ingest, false);
+	}
+	PG_FINALLY();
+	{
+		ingest_leave(ingest);
+		run_free(ingest->aggregates);
+	}
+	PG_END_TRY();
 	bad_share_add(&share, stream, &ingest->total);
 	if (ingest->total.quarantined > 0)
 		quarantine_trim_if_due(); /* a database of local streams has no keeper */

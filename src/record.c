@@ -17,6 +17,7 @@
 #include "meta.h"
 #include "record.h"
 #include "redact.h"
+#include "streamagg.h"
 
 static const char max_future_rule[] = "max_future";
 
@@ -115,13 +116,26 @@ convert_columns(Stream *stream, const Record *record, Datum *values, bool *isnul
 	return true;
 }
 
+/* False: the row's event time, which is not NULL, is infinite or too far ahead of the record's. */
+static bool
+judge_time(const Stream *stream, const Record *record, TimestampTz event_time, RecordFault *fault)
+{
+	const char *column = stream->columns[stream->event_time - 1].name;
+
+	if (TIMESTAMP_NOT_FINITE(event_time))
+		return fail(fault, "check", ERRCODE_DATETIME_FIELD_OVERFLOW, column, NULL);
+	if (record->has_time == RECORD_TIME_VALID && event_time > record->time &&
+		event_time - record->time > stream->max_future)
+		return fail(fault, "check", ERRCODE_DATETIME_FIELD_OVERFLOW, column, max_future_rule);
+	return true;
+}
+
 bool
 record_to_row(Stream *stream, const Record *record, Datum *values, bool *isnull,
 			  TimestampTz *event_time, RecordFault *fault)
 {
 	CheckFault broken;
 	int code = decode(stream, record);
-	const char *time_column = stream->columns[stream->event_time - 1].name;
 
 	if (code)
 		return fail(fault, "decode", code, NULL, NULL);
@@ -131,12 +145,7 @@ record_to_row(Stream *stream, const Record *record, Datum *values, bool *isnull,
 	if (broken.code)
 		return fail(fault, "check", broken.code, broken.column, broken.rule);
 	*event_time = DatumGetTimestampTz(values[stream->event_time - 1]);
-	if (TIMESTAMP_NOT_FINITE(*event_time))
-		return fail(fault, "check", ERRCODE_DATETIME_FIELD_OVERFLOW, time_column, NULL);
-	if (record->has_time == RECORD_TIME_VALID && *event_time > record->time &&
-		*event_time - record->time > stream->max_future)
-		return fail(fault, "check", ERRCODE_DATETIME_FIELD_OVERFLOW, time_column, max_future_rule);
-	return true;
+	return judge_time(stream, record, *event_time, fault);
 }
 
 /* ---------------------------------------------------------------- what may be shown */
@@ -158,16 +167,18 @@ failing_columns(Stream *stream, const Record *record, Datum *values, bool *isnul
 }
 
 static Bitmapset *
-failing_rules(Stream *stream, const RecordFault *fault, Datum *values, bool *isnull, List **rules)
+failing_rules(Stream *stream, const Record *record, Datum *values, bool *isnull, List **rules)
 {
+	int time = stream->event_time - 1;
 	Bitmapset *failing = NULL;
+	RecordFault late;
 
 	*rules = check_all(stream, values, isnull, &failing);
-	if (fault->rule == max_future_rule)
-		*rules = lappend(*rules, (char *) max_future_rule);
-	if (fault->code == ERRCODE_DATETIME_FIELD_OVERFLOW)
-		failing = bms_add_member(failing, stream->event_time);
-	return failing;
+	if (isnull[time] || judge_time(stream, record, DatumGetTimestampTz(values[time]), &late))
+		return failing;
+	if (late.rule)
+		*rules = lappend(*rules, (char *) late.rule);
+	return bms_add_member(failing, stream->event_time);
 }
 
 Datum
@@ -181,7 +192,7 @@ record_redact(Stream *stream, const Record *record, const RecordFault *fault, Da
 		return redact_bytes(stream->quarantine_key, record->value, record->length,
 							stream->max_message_bytes);
 	if (strcmp(fault->stage, "check") == 0)
-		failing = failing_rules(stream, fault, values, isnull, rules);
+		failing = failing_rules(stream, record, values, isnull, rules);
 	else if (fault->aggregate == NULL)
 		failing = failing_columns(stream, record, values, isnull);
 	return redact_document(stream, record->value, record->length, failing);

@@ -16,6 +16,7 @@
 #include "utils/acl.h"
 
 #include "secret.h"
+#include "streamagg.h"
 
 #define MAX_BYTES 65536
 
@@ -37,10 +38,9 @@ static void
 require_form(bool fine, const char *what)
 {
 	if (!fine)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid source of the secret of %s", what),
-				 errdetail("It must be env:NAME, file:/absolute/path or the secret itself.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid source of the secret of %s", what),
+						errdetail("A reference is env:NAME or file:/absolute/path.")));
 }
 
 void

@@ -156,6 +156,10 @@ load_event_time(Stream *stream, const char *name)
 						errmsg("event_time column \"%s\" of stream \"%s\" must be of type "
 							   "timestamp with time zone",
 							   name, stream->name)));
+	if (stream->columns[stream->event_time - 1].protection.kind != PROTECT_NONE)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("event_time column \"%s\" of stream \"%s\" cannot be protected",
+							   name, stream->name)));
 }
 
 static void

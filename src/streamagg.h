@@ -8,6 +8,13 @@
 #define STREAMAGG_LIBRARY_VERSION "1.0"
 #define STREAMAGG_WRAPPER "streamagg_kafka"
 
+/*
+ * Marks our messages, in every file that raises any: they hold names only, no value of a record; see
+ * worker/failure.c.
+ */
+#undef TEXTDOMAIN
+#define TEXTDOMAIN STREAMAGG_NAME
+
 /* GUCs, described in _PG_init */
 extern bool streamagg_enabled;
 extern int streamagg_max_workers;
@@ -17,12 +24,6 @@ extern int streamagg_quarantine_max_rows; /* of a stream; 0: any number */
 
 /* True when shared_preload_libraries loaded the library, so that shared memory is there. */
 extern bool streamagg_preloaded;
-
-/*
- * For ereport: this message is worded by streamagg and holds no value of a record, whatever its
- * SQLSTATE; see worker/failure.c.
- */
-#define errsafe() err_generic_string(PG_DIAG_SCHEMA_NAME, STREAMAGG_NAME)
 
 /* Raises 55000 with the exact setting to make where the library is not preloaded. */
 extern void streamagg_require_preload(void);

@@ -50,6 +50,9 @@ extern Query *definition_parse(const char *sql);
  */
 extern Definition *definition_analyze(Query *query);
 
+/* The columns of the stream that the query reads, numbers from 1; a whole row is all of them. */
+extern Bitmapset *definition_columns(const Definition *definition);
+
 /* inspect.c: raises 0A000 for every construct that is not on the list of what is allowed. */
 /* The part that can be judged before the stream is found. */
 extern void definition_inspect_shape(Query *query);

@@ -21,6 +21,7 @@
 #include "catalog.h"
 #include "define.h"
 #include "stream.h"
+#include "streamagg.h"
 
 PG_FUNCTION_INFO_V1(streamagg_drop_aggregate);
 PG_FUNCTION_INFO_V1(streamagg_closed_until);

@@ -17,6 +17,7 @@
 
 #include "definition.h"
 #include "stream.h"
+#include "streamagg.h"
 
 static void refuse(const char *what, const char *hint) pg_attribute_noreturn();
 

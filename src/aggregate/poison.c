@@ -14,8 +14,12 @@
 #include "sqlstate.h"
 #include "streamagg.h"
 
-/* So many bad rows and no good one: this is not about rows. */
+/* So many bad rows and no good one: rows elsewhere are asked whether this is about rows at all. */
 #define ENOUGH_BAD_ROWS 20
+#define SAMPLE 20
+
+/* Rows of a batch that fail only behind others: finding each takes many runs over the whole. */
+#define MOST_TOGETHER 100
 
 typedef struct Search
 {
@@ -23,6 +27,7 @@ typedef struct Search
 	int *codes;
 	int bad;
 	int good;
+	bool sampled;
 } Search;
 
 static void
@@ -46,14 +51,35 @@ code_of_rows(Search *search, int first, int end, const char *sql)
 	return code;
 }
 
-static bool
-is_hopeless(const Search *search)
+/* Rows spread over the batch, one by one. */
+static void
+sample_rows(Search *search)
 {
-	return search->bad >= ENOUGH_BAD_ROWS && search->good == 0;
+	int count = search->run.rows.batch->nrows;
+
+	search->sampled = true;
+	for (int i = 0; i < SAMPLE && search->good == 0; i++)
+	{
+		int row = (int) ((int64) count * i / SAMPLE) + count / SAMPLE / 2;
+
+		if (code_of_rows(search, row, row + 1, NULL) == 0)
+			search->good++;
+	}
+}
+
+static bool
+is_hopeless(Search *search)
+{
+	if (search->bad < ENOUGH_BAD_ROWS || search->good > 0)
+		return false;
+	if (!search->sampled)
+		sample_rows(search);
+	return search->good == 0;
 }
 
 /* ---------------------------------------------------------------- overflow */
 
+/* The column whose merge alone fails on the row; NULL: none, it is the rows of the batch together. */
 static const char *
 overflowing_column(Search *search, int row)
 {
@@ -67,31 +93,36 @@ overflowing_column(Search *search, int row)
 		if (code_of_rows(search, row, row + 1, rewrite_upsert_sql(upsert, merge)))
 			return merge->column;
 	}
-	return "?";
+	return NULL;
 }
 
-/*
- * A row that goes in alone but not onto what is stored: the sum has come to its type's end.  To
- * quarantine rows for it would lose them one after the other.
- */
+/* The sum has come to its type's end: to quarantine rows for it would lose one after the other. */
 static void
-refuse_overflow(Search *search, int row)
+raise_overflow(Search *search, int row)
 {
 	const Aggregate *aggregate = search->run.aggregate;
 	const BatchRow *found = &search->run.rows.batch->rows[row];
-	const char *insert = psprintf("%s ON CONFLICT DO NOTHING", aggregate->upsert->insert);
-	const char *column;
+	const char *column = overflowing_column(search, row); /* here, since it catches errors */
 
-	if (code_of_rows(search, row, row + 1, insert))
-		return;
-	column = overflowing_column(search, row); /* not among the arguments: it catches errors */
 	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errsafe(),
-			 errmsg("aggregate \"%s\": column \"%s\" of a stored group would overflow",
-					aggregate->name, column),
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 column
+				 ? errmsg("aggregate \"%s\": column \"%s\" of a stored group would overflow",
+						  aggregate->name, column)
+				 : errmsg("aggregate \"%s\": a value of a group would overflow", aggregate->name),
 			 errdetail("It is the group of the record of partition %d, offset " INT64_FORMAT ".",
 					   found->partition, found->offset),
 			 errhint("Make the aggregate anew over a wider type, such as sum(x::numeric).")));
+}
+
+/* A row that goes in alone, but not onto what is stored. */
+static void
+refuse_overflow(Search *search, int row)
+{
+	const char *insert = search->run.aggregate->upsert->insert;
+
+	if (code_of_rows(search, row, row + 1, psprintf("%s ON CONFLICT DO NOTHING", insert)) == 0)
+		raise_overflow(search, row);
 }
 
 /* ---------------------------------------------------------------- the search */
@@ -126,11 +157,37 @@ static void
 refuse_batch(const Aggregate *aggregate, int code, const char *what)
 {
 	ereport(ERROR,
-			(errcode(code), errsafe(),
+			(errcode(code),
 			 errmsg("aggregate \"%s\" fails %s with SQLSTATE %s", aggregate->name, what,
 					unpack_sql_state(code)),
 			 errhint("Its query, the tables it joins, or triggers and constraints of its state "
 					 "table raise this.")));
+}
+
+/*
+ * No row fails alone: the first that fails behind those before it, as it would have, had they come
+ * one by one.
+ */
+static void
+blame_first_after_others(Search *search)
+{
+	int passes = 0;
+	int fails = search->run.rows.batch->nrows;
+	int code = 0;
+
+	while (fails - passes > 1)
+	{
+		int middle = passes + (fails - passes) / 2;
+		int found = code_of_rows(search, 0, middle, NULL);
+
+		CHECK_FOR_INTERRUPTS();
+		code = found ? found : code;
+		*(found ? &fails : &passes) = middle;
+	}
+	code = code ? code : code_of_rows(search, 0, fails, NULL);
+	if (code == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
+		raise_overflow(search, fails - 1);
+	search->codes[fails - 1] = code;
 }
 
 int *
@@ -144,6 +201,10 @@ poison_find(Aggregate *aggregate, Oid stream, const Batch *batch, int code)
 	if (is_hopeless(&search) || (search.bad == batch->nrows && batch->nrows > 1))
 		refuse_batch(aggregate, code, "on every row");
 	if (search.bad == 0)
-		refuse_batch(aggregate, code, "on rows that go well one by one");
+	{
+		if (++aggregate->together > MOST_TOGETHER)
+			refuse_batch(aggregate, code, "on rows that go well one by one");
+		blame_first_after_others(&search);
+	}
 	return search.codes;
 }

@@ -8,10 +8,11 @@
 
 /*
  * After the aggregate has failed over the batch with an error of class data: which rows it fails on
- * when they stand alone.  Inside a guard; leaves nothing written.  Returns an array, in the current
- * context, of a SQLSTATE for each row, 0 for the good ones.  Errors, without values: the SQLSTATE
- * itself when every row of several fails, when no row fails by itself, and 22003 when a stored value
- * would overflow, which is no row's fault.
+ * when they stand alone; where none does, the first that fails behind those before it.  Inside a
+ * guard; leaves nothing written.  Returns an array, in the current context, of a SQLSTATE for each
+ * row, 0 for the good ones.  Errors, without values: the SQLSTATE itself when every row of several
+ * fails, or too many only behind others, and 22003 when a group's value would overflow, which is no
+ * row's fault.
  */
 extern int *poison_find(Aggregate *aggregate, Oid stream, const Batch *batch, int code);
 

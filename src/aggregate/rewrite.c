@@ -25,6 +25,7 @@
 
 #include "rewrite.h"
 #include "rules.h"
+#include "streamagg.h"
 
 /* A query without GROUP BY has one group, under this constant key. */
 #define SINGLE_KEY "_k1"

@@ -11,6 +11,7 @@
 
 #include "catalog.h"
 #include "rules.h"
+#include "streamagg.h"
 
 static CatalogStatement find_rule = {
 	"SELECT partials, merges, final FROM streamagg.merge_rules"

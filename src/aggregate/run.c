@@ -22,6 +22,7 @@
 #include "definition.h"
 #include "run.h"
 #include "stream.h"
+#include "streamagg.h"
 #include "target.h"
 
 static CatalogStatement read_aggregates = {
@@ -131,6 +132,7 @@ understand(Loaded *loaded)
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states);
 	aggregate->window = definition->window;
+	aggregate->columns = definition_columns(definition);
 	aggregate->upsert = rewrite_upsert(definition, stream_name(aggregate->state));
 	aggregate->sql = rewrite_upsert_sql(aggregate->upsert, NULL);
 }
@@ -168,6 +170,17 @@ run_load(Oid stream)
 	}
 	AtEOXact_GUC(true, level);
 	return aggregates;
+}
+
+Bitmapset *
+run_columns(const List *aggregates)
+{
+	Bitmapset *columns = NULL;
+	ListCell *cell;
+
+	foreach (cell, aggregates)
+		columns = bms_add_members(columns, ((Aggregate *) lfirst(cell))->columns);
+	return columns;
 }
 
 void

@@ -29,6 +29,8 @@ typedef struct Aggregate
 	int64 rows_in;	 /* of this batch */
 	int64 late_rows;
 	int64 late_pairs;
+	Bitmapset *columns; /* of the stream, that the query reads */
+	int together;		/* rows of this batch that failed only behind others */
 } Aggregate;
 
 /*
@@ -37,6 +39,9 @@ typedef struct Aggregate
  */
 extern List *run_load(Oid stream);
 extern void run_free(List *aggregates);
+
+/* The columns that some of them reads. */
+extern Bitmapset *run_columns(const List *aggregates);
 
 /* A statement of an aggregate over some rows of a batch. */
 typedef struct RowRun

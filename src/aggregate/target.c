@@ -19,7 +19,7 @@ static void
 refuse_owner(const Relation rel, const char *aggregate)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errsafe(),
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("state table \"%s\" of aggregate \"%s\" belongs to role \"%s\"",
 					RelationGetRelationName(rel), aggregate,
 					GetUserNameFromId(rel->rd_rel->relowner, true)),
@@ -31,7 +31,7 @@ refuse_owner(const Relation rel, const char *aggregate)
 static void
 refuse_shape(const Relation rel, const char *aggregate)
 {
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errsafe(),
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("state table \"%s\" of aggregate \"%s\" is not a plain table any more",
 						   RelationGetRelationName(rel), aggregate),
 					errhint("Drop its rules, or make the aggregate anew.")));
@@ -41,7 +41,7 @@ refuse_shape(const Relation rel, const char *aggregate)
 static void
 refuse_row_security(const Relation rel, const char *aggregate)
 {
-	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errsafe(),
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("state table \"%s\" of aggregate \"%s\" has row-level security",
 						   RelationGetRelationName(rel), aggregate),
 					errhint("ALTER TABLE … NO FORCE ROW LEVEL SECURITY.")));

@@ -12,6 +12,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+#include "streamagg.h"
 #include "window.h"
 
 #define MAX_SIZE (1000000 * USECS_PER_DAY)

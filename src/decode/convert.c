@@ -26,6 +26,7 @@
 #include "nested.h"
 #include "shape.h"
 #include "sqlstate.h"
+#include "streamagg.h"
 #include "ways.h"
 
 typedef struct InputCall

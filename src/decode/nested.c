@@ -19,6 +19,7 @@
 
 #include "nested.h"
 #include "shape.h"
+#include "streamagg.h"
 
 #define KEY "v"
 

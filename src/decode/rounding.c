@@ -12,6 +12,7 @@
 #include "utils/typcache.h"
 
 #include "rounding.h"
+#include "streamagg.h"
 
 /* timestamp(6) and the like: as many digits as the type has. */
 static bool

@@ -17,6 +17,7 @@
 
 #include "rounding.h"
 #include "shape.h"
+#include "streamagg.h"
 
 typedef struct Look
 {

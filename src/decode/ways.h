@@ -38,14 +38,13 @@ trimmed_text(const JsonValue *value)
 	return text;
 }
 
-/* -1 for no digit. */
+/* Of each byte the value as a hexadecimal digit, -1 for no digit: random digits defeat branches. */
+extern const int8 ways_hex_digits[256];
+
 static inline int
 hex_digit(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return ways_hex_digits[(unsigned char) c];
 }
 
 /* A number as numeric prints it: what jsonb would hand to an input function.  Palloc'd. */

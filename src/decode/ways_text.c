@@ -121,6 +121,27 @@ convert_jsonb(const Conversion *conversion, const JsonValue *value, Datum *resul
 	return ways_in_scratch(read_jsonb, conversion, value, result);
 }
 
+/* 8-4-4-4-12 digits with hyphens between, as nearly all are written; false for any other form. */
+static bool
+parse_usual_uuid(const char *text, size_t length, unsigned char *found)
+{
+	static const uint8 places[UUID_LEN] = {0,  2,  4,  6,  9,  11, 14, 16,
+										   19, 21, 24, 26, 28, 30, 32, 34};
+	int wrong = 0;
+
+	if (length != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
+		return false;
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		int high = hex_digit(text[places[i]]);
+		int low = hex_digit(text[places[i] + 1]);
+
+		wrong |= high | low;
+		found[i] = (unsigned char) ((unsigned int) high << 4 | (unsigned int) low);
+	}
+	return wrong >= 0;
+}
+
 /* As uuid's input: braces, and hyphens behind any group of four digits, are optional. */
 static bool
 parse_uuid(const char *at, const char *end, unsigned char *found)
@@ -155,7 +176,10 @@ convert_uuid(const Conversion *conversion, const JsonValue *value, Datum *result
 	unsigned char found[UUID_LEN];
 	pg_uuid_t *made;
 
-	if (value->kind != JSON_STRING || !parse_uuid(value->text, value->text + value->length, found))
+	if (value->kind != JSON_STRING)
+		return BAD_TEXT;
+	if (!parse_usual_uuid(value->text, value->length, found) &&
+		!parse_uuid(value->text, value->text + value->length, found))
 		return BAD_TEXT;
 	made = conversion->alloc(conversion->arena, sizeof(pg_uuid_t));
 	memcpy(made->data, found, UUID_LEN);

@@ -24,6 +24,7 @@
 #include "compat.h"
 #include "fdw/scan.h"
 #include "stream.h"
+#include "streamagg.h"
 
 PG_FUNCTION_INFO_V1(streamagg_kafka_handler);
 

@@ -260,7 +260,7 @@ kafka_raise(const char *what, const KafkaTrouble *trouble)
 {
 	rd_kafka_resp_err_t error = trouble->error ? trouble->error : RD_KAFKA_RESP_ERR__TRANSPORT;
 
-	ereport(ERROR, (errcode(kafka_sqlstate(error)), errsafe(), errmsg("%s", what),
+	ereport(ERROR, (errcode(kafka_sqlstate(error)), errmsg("%s", what),
 					*trouble->text ? errdetail("%s.", kafka_clean_text(trouble->text))
 								   : errdetail("%s.", rd_kafka_err2str(error)),
 					errhint("%s", kafka_hint(error))));

@@ -15,6 +15,7 @@
 #include "config.h"
 #include "options.h"
 #include "secret.h"
+#include "streamagg.h"
 
 typedef struct Property
 {

@@ -270,7 +270,7 @@ judge_error(KafkaConsumer *consumer, const rd_kafka_message_t *message)
 	/* nobody needs the group that librdkafka wants a name for */
 	if (message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
 		return;
-	ereport(ERROR, (errcode(kafka_sqlstate(message->err)), errsafe(),
+	ereport(ERROR, (errcode(kafka_sqlstate(message->err)),
 					errmsg("could not read topic \"%s\" partition %d offset " INT64_FORMAT,
 						   kafka_clean_text(rd_kafka_topic_name(consumer->topic)),
 						   message->partition, message->offset),

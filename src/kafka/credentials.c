@@ -16,6 +16,7 @@
 #include "options.h"
 #include "secret.h"
 #include "security.h"
+#include "streamagg.h"
 
 /* ---------------------------------------------------------------- what the catalogues say */
 

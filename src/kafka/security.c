@@ -14,6 +14,7 @@
 
 #include "options.h"
 #include "security.h"
+#include "streamagg.h"
 
 static bool
 has_value(List *options, const char *name, const char *value)

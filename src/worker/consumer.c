@@ -119,6 +119,7 @@ load_definitions(void)
 	old = MemoryContextSwitchTo(worker.definitions);
 	worker.aggregates = run_load(worker.slot->stream);
 	MemoryContextSwitchTo(old);
+	ingest_plan(worker.stream, worker.aggregates);
 }
 
 static bool
@@ -190,7 +191,7 @@ judge_quality(const Counters *total, int poisoned)
 	if (poisoned == 0 || total->accepted > 0)
 		worker.poisoned_batches = 0;
 	else if (++worker.poisoned_batches >= MAX_POISONED_BATCHES)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errsafe(),
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("stream \"%s\": its aggregates fail on every row of %d batches",
 							   worker.stream->name, worker.poisoned_batches),
 						errhint("streamagg.quarantine tells the aggregate and the SQLSTATE.")));

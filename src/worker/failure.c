@@ -19,11 +19,11 @@
 
 #define TRIES_OF_UNKNOWN 2
 
-/* Errors that streamagg words itself hold names only; they carry this mark. */
+/* Errors that streamagg words itself hold names only; the build gives them a text domain. */
 static bool
 is_ours(const ErrorData *error)
 {
-	return error->schema_name && strcmp(error->schema_name, STREAMAGG_NAME) == 0;
+	return error->domain && strcmp(error->domain, STREAMAGG_NAME) == 0;
 }
 
 /*

@@ -10,6 +10,7 @@
 
 #include "session.h"
 #include "shared.h"
+#include "streamagg.h"
 
 static bool registered = false;
 static bool changed = false;

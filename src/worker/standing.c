@@ -5,6 +5,7 @@
 
 #include "reader.h"
 #include "standing.h"
+#include "streamagg.h"
 
 #define RATE_WINDOW_MS 2000
 #define TROUBLE_MS 15000

@@ -99,7 +99,6 @@ SELECT x, n FROM others;
 SELECT record_offset, stage, code FROM streamagg.quarantine WHERE stream = 'other'::regclass ORDER BY 1;
 SELECT next_offset, read, accepted, quarantined FROM streamagg.partitions WHERE stream = 'other'::regclass;
 DROP TRIGGER pass_on ON joined_state;
-SET max_stack_depth = '300kB';
 CREATE TRIGGER pass_on AFTER INSERT OR UPDATE ON joined_state FOR EACH ROW EXECUTE FUNCTION pass_on('poison_batch.s');
 SELECT told('SELECT streamagg.push(''s'', ARRAY[m(5)])');
 -- nor round about
@@ -109,7 +108,6 @@ CREATE FUNCTION pass_back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM
 CREATE TRIGGER pass_back AFTER INSERT OR UPDATE ON others_state FOR EACH ROW EXECUTE FUNCTION pass_back();
 SELECT left(told('SELECT streamagg.push(''s'', ARRAY[m(5)])'), 5);
 DROP TRIGGER pass_on ON joined_state;
-RESET max_stack_depth;
 SELECT accepted FROM streamagg.push('s', ARRAY[m(5)]);
 SELECT read = accepted + quarantined AND next_offset = read AND quarantined = kept FROM progress;
 

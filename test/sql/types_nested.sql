@@ -81,5 +81,12 @@ SELECT read, accepted, quarantined FROM streamagg.push('many', ARRAY(SELECT form
 SELECT m, t, n, p FROM tally ORDER BY 1, 2;
 SELECT column_name, code, count(*) FROM streamagg.quarantine WHERE stream = 'many'::regclass GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT (SELECT sum(n) FROM tally) + count(*) AS all FROM streamagg.quarantine WHERE stream = 'many'::regclass;
+-- what a CHECK that fails leaves behind is bounded: 10,000 times 10 kB here
+CREATE DOMAIN huge AS text CHECK (repeat(VALUE, 10000) = '');
+CREATE FOREIGN TABLE fails (v huge[], ts timestamptz) SERVER types OPTIONS (event_time 'ts', on_violation 'drop');
+CREATE FUNCTION most_memory() RETURNS bigint LANGUAGE sql AS $$ SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s*(\d+)')::bigint $$;
+SELECT most_memory() AS before \gset
+SELECT dropped FROM streamagg.push('fails', array_fill(text '{"v": ["x"]}', ARRAY[10000]));
+SELECT most_memory() - :before < 50000 AS bounded;
 DROP SCHEMA types_nested CASCADE;
 DROP SERVER types;
