@@ -79,6 +79,7 @@ OBJS = \
 	src/worker/shared.o \
 	src/worker/reader.o \
 	src/worker/session.o \
+	src/worker/settings.o \
 	src/worker/standing.o \
 	src/worker/utility.o \
 	src/worker/wait.o

@@ -51,5 +51,8 @@ sqlstate_is_no_server_trouble(int code)
 {
 	SqlstateClass class = sqlstate_class(code);
 
+	/* what an input function finds no code for: hstore's, for one */
+	if (code == ERRCODE_INTERNAL_ERROR)
+		return true;
 	return class != SQLSTATE_TRANSIENT && class != SQLSTATE_UNKNOWN;
 }

@@ -50,7 +50,7 @@ refuse_row_security(const Relation rel, const char *aggregate)
 void
 target_check(Oid state, const char *aggregate)
 {
-	Relation rel = relation_open(state, AccessShareLock);
+	Relation rel = relation_open(state, RowExclusiveLock); /* held: what was judged is written */
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rules != NULL)
 		refuse_shape(rel, aggregate);

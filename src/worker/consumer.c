@@ -17,7 +17,6 @@
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -34,6 +33,7 @@
 #include "feed.h"
 #include "key.h"
 #include "reader.h"
+#include "settings.h"
 #include "shared.h"
 #include "standing.h"
 #include "streamagg.h"
@@ -115,6 +115,11 @@ load_definitions(void)
 	worker.stream = NULL;
 	MemoryContextReset(worker.definitions);
 	worker.stream = stream_load(worker.slot->stream, TopMemoryContext);
+	if (worker.stream->owner != GetUserId())
+	{
+		worker.slot->again = true; /* as the new owner */
+		proc_exit(0);
+	}
 	key_load(worker.stream);
 	old = MemoryContextSwitchTo(worker.definitions);
 	worker.aggregates = run_load(worker.slot->stream);
@@ -133,11 +138,15 @@ stream_is_gone(void)
 static void
 begin(void)
 {
+	ListCell *cell;
+
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	/* the definition must not change under the batch; this also takes in changes until now */
 	LockRelationOid(worker.slot->stream, AccessShareLock);
+	foreach (cell, worker.aggregates)
+		LockRelationOid(((Aggregate *) lfirst(cell))->state, RowExclusiveLock);
 	if (stale && stream_is_gone())
 		proc_exit(0);
 	load_definitions();
@@ -352,38 +361,6 @@ consume(void)
 
 /* ---------------------------------------------------------------- the process */
 
-/* Settings of the role or the database do not count. */
-static void
-apply_settings(void)
-{
-	static const char *const settings[][2] = {
-		{"search_path", "pg_catalog, pg_temp"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_deferrable", "off"},
-		{"statement_timeout", "0"},
-		{"lock_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-		{"jit", "off"},
-		{"TimeZone", "UTC"},
-		{"DateStyle", "ISO, MDY"},
-		{"IntervalStyle", "postgres"},
-		{"bytea_output", "hex"},
-		{"extra_float_digits", "1"},
-		{"array_nulls", "on"},
-		{"xmloption", "content"},
-		{"timezone_abbreviations", "Default"},
-		{"lc_monetary", "C"},
-		{"plan_cache_mode", "auto"},
-#if PG_VERSION_NUM >= 170000
-		{"transaction_timeout", "0"},
-#endif
-	};
-
-	for (size_t i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_OVERRIDE);
-}
-
 static void
 detach(int code, Datum argument)
 {
@@ -473,7 +450,7 @@ streamagg_worker_main(Datum slot)
 	before_shmem_exit(detach, 0);
 	before_shmem_exit(close_reader, 0);
 	BackgroundWorkerInitializeConnectionByOid(worker.slot->database, worker.slot->owner, 0);
-	apply_settings();
+	settings_apply();
 	worker.standing.started = worker.standing.window_start = reader_clock();
 	PG_TRY();
 	{

@@ -23,7 +23,9 @@ use Carp qw(croak);
 use Cwd qw(abs_path);
 use File::Basename qw(basename dirname);
 use File::Path qw(make_path remove_tree);
+use IO::Handle;
 use IO::Socket::INET;
+use IPC::Open2 qw(open2);
 use IPC::Run ();
 use JSON::PP ();
 use POSIX qw(WNOHANG);
@@ -317,23 +319,41 @@ sub produce_records
     return;
 }
 
-# A producer that stays: send() gives it a line and returns when it is acknowledged.
+# A producer that stays; what it has to complain of goes to the test's log.
 sub producer
 {
     my ($self, $topic, @options) = @_;
-    my $producer = { in => '', out => '', err => '' };
-    $producer->{run} = IPC::Run::start(
-        [ 'setpriv', '--pdeathsig', 'KILL', $self->script_command('produce.py', '--topic', $topic, @options) ],
-        '<', \$producer->{in}, '>', \$producer->{out}, '2>', \$producer->{err});
-    return $producer;
+    my ($from, $to);
+    my $pid = open2($from, $to, 'setpriv', '--pdeathsig', 'KILL',
+        $self->script_command('produce.py', '--topic', $topic, @options));
+    $to->autoflush(1);
+    return { pid => $pid, from => $from, to => $to };
 }
 
+# Gives a producer lines, without waiting until all of them are sent.
+sub hand_over
+{
+    my ($self, $producer, @lines) = @_;
+    local $SIG{PIPE} = 'IGNORE';
+    print { $producer->{to} } map { "$_\n" } @lines or croak "produce.py: $!";
+    return;
+}
+
+# Gives a producer lines; all are acknowledged on return, earlier ones, too.
 sub send
 {
     my ($self, $producer, @lines) = @_;
-    $producer->{out} = '';
-    $producer->{in} .= join '', map { "$_\n" } @lines, '!flush';
-    $producer->{run}->pump until $producer->{out} =~ /flushed/;
+    $self->hand_over($producer, @lines, '!flush');
+    readline $producer->{from} or croak 'produce.py ended';
+    return;
+}
+
+sub end_producer
+{
+    my ($self, $producer) = @_;
+    close $producer->{to};
+    waitpid $producer->{pid}, 0;
+    croak "produce.py ended with $?" if $?;
     return;
 }
 

@@ -1,0 +1,10 @@
+/*
+ * settings.h - see settings.c.
+ */
+#ifndef STREAMAGG_SETTINGS_H
+#define STREAMAGG_SETTINGS_H
+
+/* After the connection, before the first transaction. */
+extern void settings_apply(void);
+
+#endif
