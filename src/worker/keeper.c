@@ -35,8 +35,11 @@
 static BackgroundWorkerHandle **handles; /* one a slot; NULL: none started by us */
 
 static CatalogStatement wanted_streams = {
-	"SELECT s.stream, c.relowner FROM streamagg.stream_catalog s"
+	"SELECT s.stream, c.relowner, r.rolcanlogin AND pg_catalog.has_database_privilege(c.relowner,"
+	" (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname ="
+	" pg_catalog.current_database()), 'CONNECT'), r.rolname FROM streamagg.stream_catalog s"
 	" JOIN pg_catalog.pg_class c ON c.oid = s.stream"
+	" JOIN pg_catalog.pg_authid r ON r.oid = c.relowner"
 	" WHERE s.wanted AND NOT s.halted AND s.identity = $1 ORDER BY 1",
 	1,
 	{TEXTOID},
@@ -137,23 +140,61 @@ claim_wanted(Oid *wanted, Oid *owners, int count)
 	}
 }
 
+typedef struct Refused
+{
+	Oid stream;
+	char *owner;
+} Refused;
+
+/* Their workers connect as the owner: without LOGIN or CONNECT none would come up. */
+static void
+halt_refused(const List *refused)
+{
+	ListCell *cell;
+
+	foreach (cell, refused)
+	{
+		const Refused *one = lfirst(cell);
+
+		control_halt(one->stream, "42501",
+					 psprintf("the stream's owner, role \"%s\", may not log in or not connect to "
+							  "this database any more",
+							  one->owner));
+	}
+}
+
+/* Streams that shall run and their owners; those that cannot go to *refused. */
 static int
-read_wanted(Oid **wanted, Oid **owners)
+read_wanted(Oid **wanted, Oid **owners, List **refused)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Datum identity = CStringGetTextDatum(control_identity());
 	CatalogScope scope;
 	bool isnull;
-	int count;
+	uint64 rows;
+	int count = 0;
 
 	catalog_enter(&scope);
-	count = (int) catalog_run(&wanted_streams, &identity, NULL);
-	*wanted = MemoryContextAlloc(context, sizeof(Oid) * Max(count, 1));
-	*owners = MemoryContextAlloc(context, sizeof(Oid) * Max(count, 1));
-	for (int i = 0; i < count; i++)
+	rows = catalog_run(&wanted_streams, &identity, NULL);
+	*wanted = MemoryContextAlloc(context, sizeof(Oid) * Max(rows, 1));
+	*owners = MemoryContextAlloc(context, sizeof(Oid) * Max(rows, 1));
+	for (uint64 i = 0; i < rows; i++)
 	{
-		(*wanted)[i] = DatumGetObjectId(catalog_value(i, 1, &isnull));
-		(*owners)[i] = DatumGetObjectId(catalog_value(i, 2, &isnull));
+		MemoryContext old = MemoryContextSwitchTo(context);
+		Refused *refusal;
+
+		(*wanted)[count] = DatumGetObjectId(catalog_value(i, 1, &isnull));
+		(*owners)[count] = DatumGetObjectId(catalog_value(i, 2, &isnull));
+		if (DatumGetBool(catalog_value(i, 3, &isnull)))
+			count++;
+		else
+		{
+			refusal = palloc(sizeof(Refused));
+			refusal->stream = (*wanted)[count];
+			refusal->owner = pstrdup(catalog_string(i, 4));
+			*refused = lappend(*refused, refusal);
+		}
+		MemoryContextSwitchTo(old);
 	}
 	catalog_leave(&scope);
 	return count;
@@ -164,6 +205,7 @@ look_at_catalog(void)
 {
 	Oid *wanted = NULL;
 	Oid *owners = NULL;
+	List *refused = NIL;
 	int count = 0;
 
 	SetCurrentStatementStartTimestamp();
@@ -172,7 +214,8 @@ look_at_catalog(void)
 	if (catalog_is_installed() && streamagg_enabled)
 	{
 		catalog_check_version();
-		count = read_wanted(&wanted, &owners);
+		count = read_wanted(&wanted, &owners, &refused);
+		halt_refused(refused);
 	}
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	release_unwanted(wanted, count);
