@@ -138,7 +138,8 @@ END
 
 subtest 'streamagg.enabled' => sub {
     my $workers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streamagg worker'};
-    my $running = sql(q{SELECT count(*) FROM streamagg.streams WHERE state = 'running'});
+    # after the brokers' return some may still show their last trouble
+    my $running = sql(q{SELECT count(*) FROM streamagg.streams WHERE state NOT IN ('stopped', 'halted')});
     cmp_ok($running, '>', 1, 'several run');
     $node->append_conf('postgresql.conf', 'streamagg.enabled = off');
     $node->reload;
