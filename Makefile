@@ -22,6 +22,7 @@ OBJS = \
 	src/hooks.o \
 	src/ingest.o \
 	src/key.o \
+	src/message.o \
 	src/meta.o \
 	src/options.o \
 	src/progress.o \
