@@ -52,7 +52,11 @@ OBJS = \
 	src/decode/ways_bytes.o \
 	src/decode/ways_number.o \
 	src/decode/ways_text.o \
+	src/fdw/pushdown.o \
 	src/fdw/scan.o \
+	src/fdw/topic_explain.o \
+	src/fdw/topic_range.o \
+	src/fdw/topic_scan.o \
 	src/fdw/validator.o \
 	src/aggregate/analyze.o \
 	src/aggregate/define.o \
