@@ -34,7 +34,8 @@
 
 #define FIRST_CHUNK 256
 #define LARGEST_CHUNK 4096
-#define READ_AHEAD_KB (32 * 1024)
+#define READ_AHEAD 50000
+#define READ_AHEAD_KB (16 * 1024)
 #define SLICE_MS 200
 #define SILENCE_MS 2000
 
@@ -172,6 +173,7 @@ judge_chunk(TopicScan *scan)
 static void
 wait_for_messages(TopicScan *scan)
 {
+	kafka_consumer_nudge(scan->consumer, scan->range->count);
 	(void) WaitLatchOrSocket(MyLatch,
 							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 							 kafka_consumer_socket(scan->consumer), SLICE_MS, PG_WAIT_EXTENSION);
@@ -240,8 +242,8 @@ open_topic(TopicScan *scan)
 
 	if (scan->stream == NULL)
 		scan->stream = load_stream(scan);
-	config = (KafkaConsumerConfig){scan->stream->server, scan->user, scan->stream->topic,
-								   LARGEST_CHUNK, READ_AHEAD_KB};
+	config = (KafkaConsumerConfig){scan->stream->server, scan->user,	scan->stream->topic,
+								   LARGEST_CHUNK,		 READ_AHEAD_KB, READ_AHEAD};
 	scan->consumer = kafka_consumer_create(&config);
 	if (scan->range == NULL)
 		scan->range = topic_range_create(scan->stream, scan->consumer);

@@ -21,6 +21,7 @@
 
 #define PATIENCE_MS 10000
 #define CHUNK 4096
+#define WITH_QUEUE_BACKOFF 0x02020000 /* the property fetch.queue.backoff.ms */
 
 struct KafkaConsumer
 {
@@ -54,6 +55,10 @@ consumer_conf(const KafkaConsumerConfig *config, KafkaTrouble *trouble)
 	/* no group is joined: nobody waits for our polls */
 	kafka_conf_set(conf, "max.poll.interval.ms", "86400000");
 	kafka_conf_try(conf, "fetch.queue.backoff.ms", "20"); /* from 2.2 on */
+	if (config->read_ahead == 0)
+		return conf;
+	kafka_conf_set(conf, "queued.min.messages", psprintf("%d", config->read_ahead));
+	kafka_conf_set(conf, "queued.max.messages.kbytes", psprintf("%d", config->memory_kb));
 	return conf;
 }
 
@@ -343,6 +348,25 @@ kafka_consumer_take(KafkaConsumer *consumer)
 		kafka_trouble_clear(&consumer->trouble);
 	consumer->count = kept;
 	return kept;
+}
+
+/*
+ * Before 2.2 a thread of the library that found its queue full sleeps for up to a second, however soon
+ * the queue is empty.  A question wakes it; nobody waits for the answer.
+ */
+void
+kafka_consumer_nudge(KafkaConsumer *consumer, int partitions)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (rd_kafka_version() >= WITH_QUEUE_BACKOFF || partitions == 0)
+		return;
+	list = rd_kafka_topic_partition_list_new(partitions);
+	for (int i = 0; i < partitions; i++)
+		rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(consumer->topic), i)->offset =
+			KAFKA_LAST;
+	(void) rd_kafka_offsets_for_times(consumer->client, list, 0);
+	rd_kafka_topic_partition_list_destroy(list);
 }
 
 int

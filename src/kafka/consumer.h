@@ -13,6 +13,7 @@ typedef struct KafkaConsumerConfig
 	const char *topic;
 	int max_messages; /* of a batch */
 	int memory_kb;	  /* for records read ahead */
+	int read_ahead; /* no more records, and no more memory, whatever the server's options are; 0: theirs */
 } KafkaConsumerConfig;
 
 typedef enum KafkaMessageKind
@@ -72,6 +73,8 @@ extern void kafka_consumer_pause(KafkaConsumer *consumer, int32 partition);
 
 /* Takes what is there, without waiting, behind what was taken before; the total so far. */
 extern int kafka_consumer_take(KafkaConsumer *consumer);
+/* When there is nothing, though there should be: see consumer.c; never waits. */
+extern void kafka_consumer_nudge(KafkaConsumer *consumer, int partitions);
 extern int kafka_consumer_count(const KafkaConsumer *consumer);
 extern bool kafka_consumer_is_full(const KafkaConsumer *consumer);
 extern void

@@ -240,7 +240,7 @@ my $base = resources_of($pid);
 ask('SELECT count(*) FROM tx');
 my $before = peak();
 cmp_ok(ask('SELECT count(*) FROM many'), '>', 290_000, '300,000 records');
-cmp_ok(peak() - $before, '<', 150 * 1024, 'in bounded memory');
+cmp_ok(peak() - $before, '<', 100 * 1024, 'in bounded memory');
 diag 'peak memory: ' . $before . ' kB, then ' . peak() . ' kB';
 ask($_) foreach ('SELECT n FROM tx LIMIT 1', 'SELECT 1 / (n - 5) FROM tx', 'SELECT count(*) FROM whole a JOIN whole b USING (part, off)',
     'SELECT * FROM absent') x 5;
