@@ -23,6 +23,13 @@ EXPLAIN (COSTS OFF) SELECT * FROM here;
 EXPLAIN (ANALYZE) SELECT * FROM here;
 SELECT * FROM here LIMIT 0;
 
+-- nor can a batch read another stream
+SELECT streamagg.create_aggregate('here_n', 'SELECT count(*) AS n FROM here');
+CREATE FUNCTION peek() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM * FROM looking.there; RETURN NEW; END $$;
+CREATE TRIGGER peek BEFORE UPDATE ON here_n_state FOR EACH ROW EXECUTE FUNCTION peek();
+\set SHOW_CONTEXT never
+SELECT streamagg.push('here', ARRAY['{"ts": "2024-05-01T10:00:00Z"}']);
+
 -- what a topic holds is not changed
 UPDATE there SET id = 1;
 DELETE FROM there;
