@@ -22,6 +22,7 @@ OBJS = \
 	src/hooks.o \
 	src/ingest.o \
 	src/key.o \
+	src/message.o \
 	src/meta.o \
 	src/options.o \
 	src/progress.o \
@@ -51,7 +52,11 @@ OBJS = \
 	src/decode/ways_bytes.o \
 	src/decode/ways_number.o \
 	src/decode/ways_text.o \
+	src/fdw/pushdown.o \
 	src/fdw/scan.o \
+	src/fdw/topic_explain.o \
+	src/fdw/topic_range.o \
+	src/fdw/topic_scan.o \
 	src/fdw/validator.o \
 	src/aggregate/analyze.o \
 	src/aggregate/columns.o \

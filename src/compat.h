@@ -5,6 +5,7 @@
 #define STREAMAGG_COMPAT_H
 
 #include "catalog/pg_class.h"
+#include "commands/explain.h"
 #include "fmgr.h"
 #include "utils/acl.h"
 
@@ -29,6 +30,12 @@
 	object_aclcheck(DatabaseRelationId, dbid, role, mode)
 #endif
 
+/* EXPLAIN has headers more from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
 /* create_foreignscan_path has an argument more from 17 on. */
 #if PG_VERSION_NUM < 170000
 #define COMPAT_NO_RESTRICTINFO
@@ -47,6 +54,16 @@
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
+
+/* Whose rights a scan has: those of the view's owner that it stands in, or of the caller. */
+#if PG_VERSION_NUM < 160000
+#define compat_scan_check_as(node)                                                                 \
+	(exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
+#else
+#define compat_scan_check_as(node) (((ForeignScan *) (node)->ss.ps.plan)->checkAsUser)
+#endif
+#define compat_scan_user(node)                                                                     \
+	(OidIsValid(compat_scan_check_as(node)) ? compat_scan_check_as(node) : GetUserId())
 
 /*
  * Calls a type's input function: 0, or the SQLSTATE that it reported without raising an error, which

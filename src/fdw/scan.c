@@ -2,8 +2,7 @@
  * scan.c - the foreign data wrapper's handler: scans of a stream.
  *
  * Inside a batch a scan hands out the batch's accepted rows: a virtual slot whose arrays point into
- * the arena, so a row costs a pointer.  A scan outside a batch is refused: reading a topic by SELECT
- * is not built yet.
+ * the arena, so a row costs a pointer.  Outside it reads the topic (topic_scan.c).
  */
 #include "postgres.h"
 
@@ -23,13 +22,18 @@
 
 #include "compat.h"
 #include "fdw/scan.h"
+#include "fdw/topic_scan.h"
 #include "stream.h"
 #include "streamagg.h"
 
 PG_FUNCTION_INFO_V1(streamagg_kafka_handler);
 
+/* How much a topic holds, only a broker knows, and planning asks none. */
 #define ROWS_ESTIMATE 100000
 #define COST_PER_ROW 0.001
+/* From a broker: dear enough for that the planner keeps the rows when it needs them twice. */
+#define TOPIC_STARTUP_COST 1000
+#define TOPIC_COST_PER_ROW 0.1
 
 typedef struct StreamScan
 {
@@ -59,6 +63,12 @@ scan_withdraw(const ScanOffer *before)
 
 /* ---------------------------------------------------------------- planning */
 
+static bool
+is_offered(Oid relid)
+{
+	return offer.batch != NULL && offer.stream == relid;
+}
+
 static void
 get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
@@ -71,9 +81,12 @@ get_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 static void
 get_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
-	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rel->rows, 0,
-												   COST_PER_ROW * rel->tuples, NIL, NULL, NULL,
-												   COMPAT_NO_RESTRICTINFO NIL));
+	Cost startup = is_offered(relid) ? 0 : TOPIC_STARTUP_COST;
+	Cost per_row = is_offered(relid) ? COST_PER_ROW : TOPIC_COST_PER_ROW;
+
+	add_path(rel, (Path *) create_foreignscan_path(
+					  root, rel, NULL, rel->rows, startup, startup + per_row * rel->tuples, NIL,
+					  rel->lateral_relids, NULL, COMPAT_NO_RESTRICTINFO NIL));
 }
 
 static ForeignScan *
@@ -87,31 +100,46 @@ get_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List 
 /* ---------------------------------------------------------------- execution */
 
 static void
-refuse_scan(Oid relid)
+refuse_local(Oid relid)
 {
-	if (stream_server_is_local(GetForeignTable(relid)->serverid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" is local: it has no topic to read", get_rel_name(relid)),
-				 errhint("Its server has no bootstrap_servers. Feed it with "
-						 "streamagg.push() and read the views of its aggregates.")));
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("stream \"%s\" is local: it has no topic to read", get_rel_name(relid)),
+					errhint("Its server has no bootstrap_servers. Feed it with "
+							"streamagg.push() and read the views of its aggregates.")));
+}
+
+/* What a batch writes must not depend on how far another topic is. */
+static void
+refuse_within_batch(Oid relid)
+{
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("SELECT from stream \"%s\" is not supported yet", get_rel_name(relid)),
-					errhint("Make an aggregate with streamagg.create_aggregate() and read its "
-							"view.")));
+					errmsg("cannot read stream \"%s\" within a batch of another stream",
+						   get_rel_name(relid)),
+					errhint("Make an aggregate of it with streamagg.create_aggregate() and read "
+							"its view.")));
 }
 
 static void
-begin_scan(ForeignScanState *node, int flags)
+begin_topic(ForeignScanState *node, Oid relid, int flags)
 {
-	Oid relid = RelationGetRelid(node->ss.ss_currentRelation);
-	StreamScan *scan;
+	bool explain_only = (flags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
 
-	if (flags & EXEC_FLAG_EXPLAIN_ONLY)
+	if (stream_server_is_local(GetForeignTable(relid)->serverid))
+	{
+		if (!explain_only)
+			refuse_local(relid);
 		return;
-	if (offer.batch == NULL || offer.stream != relid)
-		refuse_scan(relid);
-	scan = palloc0(sizeof(StreamScan));
+	}
+	if (offer.batch != NULL && !explain_only)
+		refuse_within_batch(relid);
+	topic_scan_begin(node, flags);
+}
+
+static void
+begin_batch(ForeignScanState *node, Oid relid)
+{
+	StreamScan *scan = palloc0(sizeof(StreamScan));
+
 	scan->rows = offer;
 	scan->next = offer.first;
 	scan->slot =
@@ -121,6 +149,17 @@ begin_scan(ForeignScanState *node, int flags)
 	scan->own_values = scan->slot->tts_values;
 	scan->own_isnull = scan->slot->tts_isnull;
 	node->fdw_state = scan;
+}
+
+static void
+begin_scan(ForeignScanState *node, int flags)
+{
+	Oid relid = RelationGetRelid(node->ss.ss_currentRelation);
+
+	if (!is_offered(relid))
+		begin_topic(node, relid, flags);
+	else if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		begin_batch(node, relid);
 }
 
 static TupleTableSlot *
@@ -193,7 +232,7 @@ streamagg_kafka_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignRelSize = get_rel_size;
 	routine->GetForeignPaths = get_paths;
 	routine->GetForeignPlan = get_plan;
-	routine->BeginForeignScan = begin_scan;
+	routine->BeginForeignScan = begin_scan; /* may put another routine into the node */
 	routine->IterateForeignScan = iterate_scan;
 	routine->ReScanForeignScan = rescan;
 	routine->EndForeignScan = end_scan;

@@ -236,8 +236,8 @@ kafka_hint(rd_kafka_resp_err_t error)
 			return "Check the stream's option topic.";
 		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
 		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-			return "The records were deleted before they were read. To begin again, drop the "
-				   "stream and make it anew.";
+			return "The records were deleted before they were read. A SELECT can be run again; "
+				   "to begin a stream again, drop it and make it anew.";
 		default:
 			return "Check bootstrap_servers of the server, and whether the brokers can be reached "
 				   "from the database host.";

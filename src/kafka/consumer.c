@@ -21,9 +21,11 @@
 
 #define PATIENCE_MS 10000
 #define CHUNK 4096
+#define WITH_QUEUE_BACKOFF 0x02020000 /* the property fetch.queue.backoff.ms */
 
 struct KafkaConsumer
 {
+	MemoryContext context; /* holds this and the messages' array */
 	rd_kafka_t *client;
 	rd_kafka_queue_t *queue;
 	rd_kafka_topic_t *topic;
@@ -53,27 +55,47 @@ consumer_conf(const KafkaConsumerConfig *config, KafkaTrouble *trouble)
 	/* no group is joined: nobody waits for our polls */
 	kafka_conf_set(conf, "max.poll.interval.ms", "86400000");
 	kafka_conf_try(conf, "fetch.queue.backoff.ms", "20"); /* from 2.2 on */
+	if (config->read_ahead == 0)
+		return conf;
+	kafka_conf_set(conf, "queued.min.messages", psprintf("%d", config->read_ahead));
+	kafka_conf_set(conf, "queued.max.messages.kbytes", psprintf("%d", config->memory_kb));
 	return conf;
 }
 
+static int
+create_event_fd(rd_kafka_t *client)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	int why = errno;
+
+	if (fd >= 0)
+		return fd;
+	kafka_client_destroy(client);
+	errno = why;
+	ereport(ERROR, (errcode_for_socket_access(), errmsg("could not create an eventfd: %m")));
+}
+
+/* An error leaves nothing behind: until all is there the memory is the caller's. */
 KafkaConsumer *
 kafka_consumer_create(const KafkaConsumerConfig *config)
 {
-	KafkaConsumer *consumer = MemoryContextAllocZero(TopMemoryContext, sizeof(KafkaConsumer));
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "streamagg Kafka consumer",
+												  ALLOCSET_SMALL_SIZES);
+	KafkaConsumer *consumer = MemoryContextAllocZero(context, sizeof(KafkaConsumer));
 	static const uint64 one = 1;
 
-	consumer->client =
-		kafka_client_create(RD_KAFKA_CONSUMER, consumer_conf(config, &consumer->trouble));
-	consumer->queue = rd_kafka_queue_get_consumer(consumer->client);
-	consumer->topic = rd_kafka_topic_new(consumer->client, config->topic, NULL);
-	consumer->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (consumer->event_fd < 0)
-		ereport(ERROR, (errcode_for_socket_access(), errmsg("could not create an eventfd: %m")));
-	rd_kafka_queue_io_event_enable(consumer->queue, consumer->event_fd, &one, sizeof(one));
+	consumer->context = context;
 	consumer->capacity = config->max_messages;
 	consumer->max_bytes = (int64) config->memory_kb * 1024 / 2;
 	consumer->messages =
-		MemoryContextAllocHuge(TopMemoryContext, sizeof(void *) * (Size) consumer->capacity);
+		MemoryContextAllocHuge(context, sizeof(void *) * (Size) consumer->capacity);
+	consumer->client =
+		kafka_client_create(RD_KAFKA_CONSUMER, consumer_conf(config, &consumer->trouble));
+	consumer->event_fd = create_event_fd(consumer->client);
+	consumer->queue = rd_kafka_queue_get_consumer(consumer->client);
+	consumer->topic = rd_kafka_topic_new(consumer->client, config->topic, NULL);
+	rd_kafka_queue_io_event_enable(consumer->queue, consumer->event_fd, &one, sizeof(one));
+	MemoryContextSetParent(context, TopMemoryContext);
 	return consumer;
 }
 
@@ -86,8 +108,7 @@ kafka_consumer_destroy(KafkaConsumer *consumer)
 	rd_kafka_topic_destroy(consumer->topic);
 	kafka_client_destroy(consumer->client);
 	close(consumer->event_fd);
-	pfree(consumer->messages);
-	pfree(consumer);
+	MemoryContextDelete(consumer->context);
 }
 
 /* ---------------------------------------------------------------- questions to the brokers */
@@ -186,20 +207,23 @@ kafka_consumer_peek_partitions(KafkaConsumer *consumer)
  * ever); a look-up by time has, and the times -2 and -1 mean first and last.
  */
 static rd_kafka_resp_err_t
-ask_offset(KafkaConsumer *consumer, int32 partition, KafkaEdge edge, int64 *offset)
+ask_offsets(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_t *asked =
-		rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(consumer->topic), partition);
+	const char *topic = rd_kafka_topic_name(consumer->topic);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
 	rd_kafka_resp_err_t error;
 
-	asked->offset = edge == KAFKA_FIRST ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+	for (int i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(list, topic, lookups[i].partition)->offset =
+			lookups[i].time;
 	error = rd_kafka_offsets_for_times(consumer->client, list, KAFKA_SLICE_MS);
-	if (error == 0)
-		error = asked->err;
-	*offset = asked->offset;
-	if (error == 0 && *offset < 0)
-		error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	for (int i = 0; i < count && error == 0; i++)
+	{
+		error = list->elems[i].err;
+		lookups[i].offset = list->elems[i].offset;
+		if (error == 0 && lookups[i].offset < 0 && lookups[i].time < 0)
+			error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	}
 	rd_kafka_topic_partition_list_destroy(list);
 	return error;
 }
@@ -207,23 +231,30 @@ ask_offset(KafkaConsumer *consumer, int32 partition, KafkaEdge edge, int64 *offs
 bool
 kafka_consumer_peek_end(KafkaConsumer *consumer, int32 partition, int64 *end)
 {
-	return ask_offset(consumer, partition, KAFKA_LAST, end) == 0;
+	KafkaLookup lookup = {partition, KAFKA_LAST, -1};
+	bool known = ask_offsets(consumer, &lookup, 1) == 0;
+
+	*end = lookup.offset;
+	return known;
+}
+
+void
+kafka_consumer_look_up(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	rd_kafka_resp_err_t error;
+
+	while (count > 0 && (error = ask_offsets(consumer, lookups, count)) != 0)
+		wait_or_raise(consumer, error, start);
 }
 
 int64
-kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, KafkaEdge edge)
+kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, int64 time)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	KafkaLookup lookup = {partition, time, -1};
 
-	for (;;)
-	{
-		int64 offset;
-		rd_kafka_resp_err_t error = ask_offset(consumer, partition, edge, &offset);
-
-		if (error == 0)
-			return offset;
-		wait_or_raise(consumer, error, start);
-	}
+	kafka_consumer_look_up(consumer, &lookup, 1);
+	return lookup.offset;
 }
 
 int64
@@ -252,6 +283,16 @@ kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const in
 	rd_kafka_topic_partition_list_destroy(list);
 	if (error)
 		raise_for_topic(consumer, error);
+}
+
+void
+kafka_consumer_pause(KafkaConsumer *consumer, int32 partition)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(consumer->topic), partition);
+	rd_kafka_pause_partitions(consumer->client, list);
+	rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* ---------------------------------------------------------------- records */
@@ -307,6 +348,25 @@ kafka_consumer_take(KafkaConsumer *consumer)
 		kafka_trouble_clear(&consumer->trouble);
 	consumer->count = kept;
 	return kept;
+}
+
+/*
+ * Before 2.2 a thread of the library that found its queue full sleeps for up to a second, however soon
+ * the queue is empty.  A question wakes it; nobody waits for the answer.
+ */
+void
+kafka_consumer_nudge(KafkaConsumer *consumer, int partitions)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (rd_kafka_version() >= WITH_QUEUE_BACKOFF || partitions == 0)
+		return;
+	list = rd_kafka_topic_partition_list_new(partitions);
+	for (int i = 0; i < partitions; i++)
+		rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(consumer->topic), i)->offset =
+			KAFKA_LAST;
+	(void) rd_kafka_offsets_for_times(consumer->client, list, 0);
+	rd_kafka_topic_partition_list_destroy(list);
 }
 
 int

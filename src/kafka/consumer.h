@@ -13,6 +13,7 @@ typedef struct KafkaConsumerConfig
 	const char *topic;
 	int max_messages; /* of a batch */
 	int memory_kb;	  /* for records read ahead */
+	int read_ahead; /* no more records, and no more memory, whatever the server's options are; 0: theirs */
 } KafkaConsumerConfig;
 
 typedef enum KafkaMessageKind
@@ -34,11 +35,16 @@ typedef struct KafkaMessage
 	int64 timestamp; /* ms since 1970; -1: none */
 } KafkaMessage;
 
-typedef enum KafkaEdge
+/* Times that stand for the edges of a partition. */
+#define KAFKA_FIRST INT64CONST(-2) /* the first offset that can be read */
+#define KAFKA_LAST INT64CONST(-1)  /* the end: for read_committed, of what is committed */
+
+typedef struct KafkaLookup
 {
-	KAFKA_FIRST, /* the first offset that can be read */
-	KAFKA_LAST	 /* the end: for read_committed, of what is committed */
-} KafkaEdge;
+	int32 partition;
+	int64 time;	  /* KAFKA_FIRST, KAFKA_LAST, or ms since 1970, greater than 0 */
+	int64 offset; /* found: of the first record that is not before the time; -1: none */
+} KafkaLookup;
 
 /*
  * Errors of all: 08006 no broker answers, 28000, 42501, 42704 no such topic, 22000 offset out of
@@ -51,8 +57,9 @@ extern void kafka_consumer_destroy(KafkaConsumer *consumer);
 extern int kafka_consumer_partitions(KafkaConsumer *consumer);
 /* The same without waiting longer than a slice; -1 when unknown. */
 extern int kafka_consumer_peek_partitions(KafkaConsumer *consumer);
-/* First offset or end of a partition, from the brokers. */
-extern int64 kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, KafkaEdge edge);
+/* Offsets by time, from the brokers: of several partitions, or of one. */
+extern void kafka_consumer_look_up(KafkaConsumer *consumer, KafkaLookup *lookups, int count);
+extern int64 kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, int64 time);
 /* The end within a slice; false when no broker says so. */
 extern bool kafka_consumer_peek_end(KafkaConsumer *consumer, int32 partition, int64 *end);
 /* The end that the last fetch told of, -1 when unknown; never waits. */
@@ -61,9 +68,13 @@ extern int64 kafka_consumer_high_offset(KafkaConsumer *consumer, int32 partition
 /* Reads these partitions from these offsets, from now on; again with others: those instead. */
 extern void kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions,
 								  const int64 *offsets, int count);
+/* No more of this partition; what was taken stays. */
+extern void kafka_consumer_pause(KafkaConsumer *consumer, int32 partition);
 
 /* Takes what is there, without waiting, behind what was taken before; the total so far. */
 extern int kafka_consumer_take(KafkaConsumer *consumer);
+/* When there is nothing, though there should be: see consumer.c; never waits. */
+extern void kafka_consumer_nudge(KafkaConsumer *consumer, int partitions);
 extern int kafka_consumer_count(const KafkaConsumer *consumer);
 extern bool kafka_consumer_is_full(const KafkaConsumer *consumer);
 extern void

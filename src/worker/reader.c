@@ -44,9 +44,8 @@ reader_open(const Stream *stream, int max_messages)
 static int64
 start_offset(Reader *reader, const Stream *stream, int32 partition, bool first_start)
 {
-	KafkaEdge edge = stream->from_latest && first_start ? KAFKA_LAST : KAFKA_FIRST;
-
-	return kafka_consumer_offset(reader->consumer, partition, edge);
+	return kafka_consumer_offset(reader->consumer, partition,
+								 stream->from_latest && first_start ? KAFKA_LAST : KAFKA_FIRST);
 }
 
 static void
