@@ -15,6 +15,7 @@
 #include "decode/time.h"
 #include "encode/row.h"
 #include "encode/tree.h"
+#include "streamagg.h"
 
 struct RowWriter
 {

@@ -14,6 +14,7 @@
 
 #include "document.h"
 #include "encode/tree.h"
+#include "streamagg.h"
 
 typedef struct TreeNode
 {

@@ -25,6 +25,7 @@
 
 #include "compat.h"
 #include "encode/value.h"
+#include "streamagg.h"
 
 /* ---------------------------------------------------------------- numbers and words */
 

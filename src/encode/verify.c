@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "encode/row.h"
+#include "streamagg.h"
 
 /* ---------------------------------------------------------------- the verdict */
 

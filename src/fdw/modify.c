@@ -219,7 +219,6 @@ open_producer(Insert *insert)
 								  stream->max_message_bytes};
 
 	register_once();
-	insert->subtransaction = GetCurrentSubTransactionId();
 	insert->producer = kafka_producer_create(&config);
 	dlist_push_tail(&inserts, &insert->node);
 	kafka_producer_connect(insert->producer);
@@ -257,6 +256,8 @@ write_row(Insert *insert, TupleTableSlot *slot)
 	slot_getallattrs(slot);
 	row_write(insert->writer, slot->tts_values, slot->tts_isnull, &record);
 	row_verify(insert->stream, insert->rel, &record, slot->tts_values, slot->tts_isnull);
+	if (insert->producer == NULL)
+		open_producer(insert);
 	send_record(insert, &record);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(insert->scratch);
@@ -289,11 +290,10 @@ exec_batch(EState *estate, ResultRelInfo *result, TupleTableSlot **slots,
 		   TupleTableSlot **plan_slots, int *count)
 {
 	Rows rows = {result->ri_FdwState, slots, *count};
-	int level;
+	int level = NewGUCNestLevel();
 
-	if (rows.insert->producer == NULL)
-		open_producer(rows.insert);
-	level = NewGUCNestLevel();
+	/* the guard's own ends with these rows */
+	rows.insert->subtransaction = GetCurrentSubTransactionId();
 	run_apply_neutral_settings();
 	catalog_pin_search_path();
 	guard_run(write_rows, &rows);

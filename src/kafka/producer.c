@@ -18,6 +18,7 @@
 
 #include "client.h"
 #include "kafka/producer.h"
+#include "streamagg.h"
 
 #define CONNECT_PATIENCE_MS 10000
 #define DELIVERY_PATIENCE_MS "30000"
