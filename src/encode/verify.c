@@ -92,7 +92,9 @@ is_compared(const Stream *stream, const bool *isnull, int number, Datum value)
 					return false;
 			return true;
 		case SOURCE_HEADERS:
-			return !has_value(stream, isnull, SOURCE_HEADER);
+			/* none at all is NULL on the way back */
+			return JB_ROOT_COUNT(DatumGetJsonbP(value)) > 0 &&
+				   !has_value(stream, isnull, SOURCE_HEADER);
 		case SOURCE_NONE:
 		case SOURCE_TIMESTAMP:
 			return false;

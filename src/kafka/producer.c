@@ -24,7 +24,8 @@
 #define DELIVERY_PATIENCE_MS "30000"
 #define QUEUE_KB (32 * 1024)
 #define MESSAGE_OVERHEAD (64 * 1024) /* of key and headers, beside the value */
-#define LARGEST_MESSAGE 1000000000	 /* that librdkafka can send */
+#define LARGEST_BATCH 1000000
+#define LARGEST_MESSAGE 1000000000 /* that librdkafka can send */
 
 struct KafkaProducer
 {
@@ -65,6 +66,9 @@ producer_conf(const KafkaProducerConfig *config, KafkaTrouble *trouble)
 	kafka_conf_set(conf, "linger.ms", "5");
 	kafka_conf_set(conf, "message.timeout.ms", DELIVERY_PATIENCE_MS);
 	kafka_conf_set(conf, "message.max.bytes", psprintf(INT64_FORMAT, largest));
+	/* the broker compares a whole batch to the topic's max.message.bytes */
+	kafka_conf_set(conf, "batch.size",
+				   psprintf(INT64_FORMAT, Min(config->max_message_bytes, LARGEST_BATCH)));
 	kafka_conf_set(conf, "queue.buffering.max.kbytes",
 				   psprintf(INT64_FORMAT, QUEUE_KB + largest / 1024));
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
