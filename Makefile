@@ -52,6 +52,11 @@ OBJS = \
 	src/decode/ways_bytes.o \
 	src/decode/ways_number.o \
 	src/decode/ways_text.o \
+	src/encode/row.o \
+	src/encode/tree.o \
+	src/encode/value.o \
+	src/encode/verify.o \
+	src/fdw/modify.o \
 	src/fdw/pushdown.o \
 	src/fdw/scan.o \
 	src/fdw/topic_explain.o \
@@ -74,6 +79,7 @@ OBJS = \
 	src/kafka/consumer.o \
 	src/kafka/credentials.o \
 	src/kafka/probe.o \
+	src/kafka/producer.o \
 	src/kafka/security.o \
 	src/worker/consumer.o \
 	src/worker/control.o \

@@ -50,6 +50,30 @@
 #define compat_create_wait_event_set(context, count) CreateWaitEventSet(NULL, count)
 #endif
 
+/* Who writes into a result relation: the view's owner where it is written to through a view. */
+#if PG_VERSION_NUM < 160000
+#include "executor/executor.h"
+#include "miscadmin.h"
+static inline Oid
+compat_result_user(ResultRelInfo *result, EState *estate)
+{
+	const ResultRelInfo *root = result->ri_RangeTableIndex ? result : result->ri_RootResultRelInfo;
+	Oid user = exec_rt_fetch(root->ri_RangeTableIndex, estate)->checkAsUser;
+
+	return OidIsValid(user) ? user : GetUserId();
+}
+#else
+#include "executor/executor.h"
+#include "miscadmin.h"
+static inline Oid
+compat_result_user(ResultRelInfo *result, EState *estate)
+{
+	Oid user = ExecGetResultRelCheckAsUser(result, estate);
+
+	return OidIsValid(user) ? user : GetUserId();
+}
+#endif
+
 /* SET_VARSIZE and its like left postgres.h with 16. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"

@@ -16,11 +16,11 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
-#include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "fdw/modify.h"
 #include "fdw/scan.h"
 #include "fdw/topic_scan.h"
 #include "stream.h"
@@ -202,27 +202,6 @@ end_scan(ForeignScanState *node)
 	ExecDropSingleTupleTableSlot(scan->slot);
 }
 
-/* INSERT into a stream produces to its topic: not built yet. */
-static List *
-refuse_modify(PlannerInfo *root, ModifyTable *plan, Index result, int subplan)
-{
-	Oid relid = planner_rt_fetch(result, root)->relid;
-	const char *name = get_rel_name(relid);
-
-	if (plan->operation != CMD_INSERT)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot change the records of stream \"%s\"", name),
-						errdetail("What is in a topic stays as it is.")));
-	if (stream_server_is_local(GetForeignTable(relid)->serverid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream \"%s\" is local: it has no topic to write to", name),
-				 errhint("Its server has no bootstrap_servers. Feed it with streamagg.push().")));
-	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("INSERT into stream \"%s\" is not supported yet", name),
-					errhint("Use a Kafka producer.")));
-}
-
 /* streamagg.kafka_handler() */
 Datum
 streamagg_kafka_handler(PG_FUNCTION_ARGS)
@@ -236,6 +215,6 @@ streamagg_kafka_handler(PG_FUNCTION_ARGS)
 	routine->IterateForeignScan = iterate_scan;
 	routine->ReScanForeignScan = rescan;
 	routine->EndForeignScan = end_scan;
-	routine->PlanForeignModify = refuse_modify;
+	modify_set_routines(routine);
 	PG_RETURN_POINTER(routine);
 }

@@ -52,7 +52,8 @@ on_log(const rd_kafka_t *client, int level, const char *facility, const char *te
 {
 	int place = 0;
 
-	if (level > LOG_WARNING)
+	/* CONFWARN: one set of properties serves consumers and producers */
+	if (level > LOG_WARNING || strcmp(facility, "CONFWARN") == 0)
 		return;
 	for (const char *at = facility; *at; at++)
 		place = (place * 31 + *at) % LOG_LINES;
@@ -175,7 +176,48 @@ kafka_client_serve(rd_kafka_t *client)
 	}
 }
 
+rd_kafka_resp_err_t
+kafka_ask_partitions(rd_kafka_t *client, rd_kafka_topic_t *topic, int *count)
+{
+	const struct rd_kafka_metadata *metadata;
+	rd_kafka_resp_err_t error = rd_kafka_metadata(client, 0, topic, &metadata, KAFKA_SLICE_MS);
+
+	*count = -1;
+	if (error)
+		return error;
+	error = metadata->topic_cnt == 1 ? metadata->topics[0].err
+									 : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	if (error == 0)
+		*count = metadata->topics[0].partition_cnt;
+	rd_kafka_metadata_destroy(metadata);
+	return error;
+}
+
 /* ---------------------------------------------------------------- errors */
+
+bool
+kafka_is_passing(rd_kafka_resp_err_t error)
+{
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+		case RD_KAFKA_RESP_ERR__RESOLVE:
+		case RD_KAFKA_RESP_ERR__WAIT_COORD:
+		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+		case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+		case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+		case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+			return true;
+		default:
+			return false;
+	}
+}
 
 int
 kafka_sqlstate(rd_kafka_resp_err_t error)
@@ -194,6 +236,9 @@ kafka_sqlstate(rd_kafka_resp_err_t error)
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
 			return ERRCODE_UNDEFINED_OBJECT;
+		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+		case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+			return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
 		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 			return ERRCODE_DATA_EXCEPTION;
@@ -230,7 +275,12 @@ kafka_hint(rd_kafka_resp_err_t error)
 			return "Check security_protocol, ssl_ca_pem or ssl_ca_location of the server, and the "
 				   "broker's certificate.";
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-			return "The broker's ACLs must allow READ and DESCRIBE on the topic.";
+			return "The broker's ACLs must allow READ and DESCRIBE on the topic, and WRITE for "
+				   "INSERT.";
+		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+		case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+			return "The topic's max.message.bytes and the stream's max_message_bytes say how long "
+				   "a record may be.";
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 			return "Check the stream's option topic.";

@@ -44,6 +44,13 @@ extern void kafka_raise(const char *what, const KafkaTrouble *trouble) pg_attrib
 extern int kafka_sqlstate(rd_kafka_resp_err_t error);
 extern const char *kafka_hint(rd_kafka_resp_err_t error);
 
+/* An error that may pass by itself. */
+extern bool kafka_is_passing(rd_kafka_resp_err_t error);
+
+/* Asks for a topic's partitions, for a slice at the most; *count is -1 on error. */
+extern rd_kafka_resp_err_t
+kafka_ask_partitions(rd_kafka_t *client, rd_kafka_topic_t *topic, int *count);
+
 /* Waiting will not help: credentials or certificates are wrong. */
 extern bool kafka_is_hopeless(const KafkaTrouble *trouble);
 

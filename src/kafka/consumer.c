@@ -130,36 +130,10 @@ raise_for_topic(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
 				&trouble);
 }
 
-static bool
-is_passing(rd_kafka_resp_err_t error)
-{
-	return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-		   error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || error == RD_KAFKA_RESP_ERR__RESOLVE ||
-		   error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-		   error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-		   error == RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE ||
-		   error == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT ||
-		   error == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-		   error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
-		   error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR || error == RD_KAFKA_RESP_ERR__WAIT_COORD;
-}
-
 static rd_kafka_resp_err_t
 ask_partitions(KafkaConsumer *consumer, int *count)
 {
-	const struct rd_kafka_metadata *metadata;
-	rd_kafka_resp_err_t error =
-		rd_kafka_metadata(consumer->client, 0, consumer->topic, &metadata, KAFKA_SLICE_MS);
-
-	*count = -1;
-	if (error)
-		return error;
-	error = metadata->topic_cnt == 1 ? metadata->topics[0].err
-									 : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-	if (error == 0)
-		*count = metadata->topics[0].partition_cnt;
-	rd_kafka_metadata_destroy(metadata);
-	return error;
+	return kafka_ask_partitions(consumer->client, consumer->topic, count);
 }
 
 /* Whether to ask again; raises when the answer is final or patience is over. */
@@ -168,7 +142,7 @@ wait_or_raise(KafkaConsumer *consumer, rd_kafka_resp_err_t error, TimestampTz st
 {
 	CHECK_FOR_INTERRUPTS();
 	kafka_client_serve(consumer->client);
-	if (!is_passing(error) || kafka_is_hopeless(&consumer->trouble) ||
+	if (!kafka_is_passing(error) || kafka_is_hopeless(&consumer->trouble) ||
 		TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
 		raise_for_topic(consumer, error);
 }
@@ -301,7 +275,7 @@ kafka_consumer_pause(KafkaConsumer *consumer, int32 partition)
 static void
 judge_error(KafkaConsumer *consumer, const rd_kafka_message_t *message)
 {
-	if (is_passing(message->err))
+	if (kafka_is_passing(message->err))
 	{
 		consumer->trouble.error = message->err;
 		strlcpy(consumer->trouble.text, rd_kafka_message_errstr(message),
