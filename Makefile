@@ -23,6 +23,7 @@ OBJS = \
 	src/ingest.o \
 	src/key.o \
 	src/message.o \
+	src/memo.o \
 	src/meta.o \
 	src/options.o \
 	src/progress.o \

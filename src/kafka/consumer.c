@@ -21,6 +21,8 @@
 
 #define PATIENCE_MS 10000
 #define CHUNK 4096
+#define AHEAD 8 /* messages */
+#define AHEAD_BYTES 256
 #define WITH_QUEUE_BACKOFF 0x02020000 /* the property fetch.queue.backoff.ms */
 
 struct KafkaConsumer
@@ -86,7 +88,7 @@ kafka_consumer_create(const KafkaConsumerConfig *config)
 
 	consumer->context = context;
 	consumer->capacity = config->max_messages;
-	consumer->max_bytes = (int64) config->memory_kb * 1024 / 2;
+	consumer->max_bytes = (int64) config->memory_kb * 1024;
 	consumer->messages =
 		MemoryContextAllocHuge(context, sizeof(void *) * (Size) consumer->capacity);
 	consumer->client =
@@ -309,6 +311,9 @@ kafka_consumer_take(KafkaConsumer *consumer)
 	{
 		rd_kafka_message_t *message = consumer->messages[consumer->count + i];
 
+		if (i + AHEAD < taken)
+			__builtin_prefetch(consumer->messages[consumer->count + i + AHEAD]);
+
 		if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		{
 			judge_error(consumer, message);
@@ -355,11 +360,29 @@ kafka_consumer_is_full(const KafkaConsumer *consumer)
 	return consumer->count == consumer->capacity || consumer->bytes >= consumer->max_bytes;
 }
 
+/*
+ * Another thread made the messages, long before they are read: the processor is told to load what comes
+ * next while it works on this one.
+ */
+static inline void
+fetch_ahead(const KafkaConsumer *consumer, int number)
+{
+	const char *payload;
+
+	if (number + 2 * AHEAD >= consumer->count)
+		return;
+	__builtin_prefetch(consumer->messages[number + 2 * AHEAD]);
+	payload = consumer->messages[number + AHEAD]->payload;
+	for (int line = 0; line < AHEAD_BYTES; line += 64)
+		__builtin_prefetch(payload + line);
+}
+
 void
 kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *message)
 {
 	const rd_kafka_message_t *found = consumer->messages[number];
 
+	fetch_ahead(consumer, number);
 	message->kind = found->err ? KAFKA_END : KAFKA_RECORD;
 	message->partition = found->partition;
 	message->offset = found->offset;
@@ -368,6 +391,16 @@ kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *
 	message->key = found->key;
 	message->key_length = found->key_len;
 	message->timestamp = rd_kafka_message_timestamp(found, NULL);
+}
+
+KafkaMessageKind
+kafka_consumer_place(const KafkaConsumer *consumer, int number, int32 *partition, int64 *offset)
+{
+	const rd_kafka_message_t *found = consumer->messages[number];
+
+	*partition = found->partition;
+	*offset = found->offset;
+	return found->err ? KAFKA_END : KAFKA_RECORD;
 }
 
 static rd_kafka_headers_t *
@@ -404,7 +437,11 @@ void
 kafka_consumer_release(KafkaConsumer *consumer)
 {
 	for (int i = 0; i < consumer->count; i++)
+	{
+		if (i + AHEAD < consumer->count)
+			__builtin_prefetch(consumer->messages[i + AHEAD]);
 		rd_kafka_message_destroy(consumer->messages[i]);
+	}
 	consumer->count = 0;
 	consumer->bytes = 0;
 }

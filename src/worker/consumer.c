@@ -217,6 +217,8 @@ run_one_batch(double read_ms)
 	Counters total;
 	int poisoned;
 
+	if (kafka_consumer_is_full(worker.reader->consumer))
+		kafka_consumer_nudge(worker.reader->consumer, worker.reader->count);
 	begin();
 	ingest = ingest_begin(worker.stream);
 	ingest->aggregates = worker.aggregates;
