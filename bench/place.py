@@ -17,6 +17,8 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[1]
 BUILT_OF = ("Makefile", "streamagg.control", "sql", "src", "bench", "test/kafka")
+PROGRAMS = {"generate": ("generate.c", "events_login.c", "events_ysb.c"),
+            "consume": ("consume.c",)}
 NEEDED = {                      # a program or file: the package that brings it
     "make": "make", "cc": "gcc", "c++": "g++",
     "java": "default-jre-headless", "mvn": "maven", "setpriv": "util-linux",
@@ -135,9 +137,9 @@ class Place:
         self.run(*make, "-j", os.cpu_count())
         self._copy_installation(root)
         self.run(*make, "install", f"DESTDIR={root}")
-        for program in ("generate", "consume"):
-            self.run("cc", "-O2", "-o", self.dir / program, self.dir / f"tree/bench/{program}.c",
-                     "-lrdkafka")
+        for program, sources in PROGRAMS.items():
+            self.run("cc", "-O2", "-o", self.dir / program,
+                     *(self.dir / "tree/bench" / source for source in sources), "-lrdkafka")
 
     def _give_away(self, top):
         for path in (top, *top.rglob("*")):
