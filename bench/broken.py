@@ -18,7 +18,8 @@ def fill_topics(kafka, args):
 
 def show_topic(name, made):
     print(f"topic {name}: {made['events']} events of {made['bytes'] / made['events']:.0f} bytes, "
-          + ", ".join(f"{kind} {made[kind]}" for kind in KINDS)
+          + ", ".join(f"{what} {count}" for what, count in made.items()
+                      if what not in ("events", "bytes", "seconds"))
           + f" (produced at {made['events'] / made['seconds'] / 1000:.0f}k/s)", flush=True)
 
 

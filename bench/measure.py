@@ -41,6 +41,6 @@ def peak_mb(pid):
     return int(status["VmHWM"].split()[0]) / 1024
 
 
-def show_spread(values):
-    return (f"median {statistics.median(values):.3f}, from {min(values):.3f} to "
-            f"{max(values):.3f}, {len(values)} pairs")
+def show_spread(values, form=".3f"):
+    return (f"median {statistics.median(values):{form}}, from {min(values):{form}} to "
+            f"{max(values):{form}}, {len(values)} pairs")
