@@ -1,7 +1,6 @@
 """Workloads q1, q2c, qu, ysb: a query over a topic, beside the raw read of the topic."""
 from dataclasses import dataclass, field
 
-from broken import show_topic
 from measure import show_spread
 from reading import Q1, Query
 
@@ -30,13 +29,13 @@ HEAD = ("      cpu-s/M and multiple of raw              M events/s      MB\n"
         "pair      raw  worker    ×    server    ×       raw stream  worker")
 
 
-def read_pair(readings, query, topic, made, number):
+def read_pair(readings, query, topic, number):
     """What librdkafka takes alone and what the stream takes, the order swapped each time."""
     if number % 2 == 0:
-        raw = readings.raw(topic, made)
-        return raw, readings.read(topic, made, query)
-    reading = readings.read(topic, made, query)
-    return readings.raw(topic, made), reading
+        raw = readings.raw(topic)
+        return raw, readings.read(topic, query)
+    reading = readings.read(topic, query)
+    return readings.raw(topic), reading
 
 
 def show_pair(number, raw, reading):
@@ -47,12 +46,13 @@ def show_pair(number, raw, reading):
           f" {reading.events / reading.wall / 1e6:6.2f}  {reading.peak:6.0f}", flush=True)
 
 
-def compare(readings, query, topic, made, pairs):
+def compare(readings, query, topic, pairs, warm=True):
     """Reads a topic in pairs, and once unmeasured before, so that files and caches are warm."""
-    readings.read(topic, made, query)
+    if warm:
+        readings.read(topic, query)
     found = []
     for number in range(pairs):
-        found.append(read_pair(readings, query, topic, made, number))
+        found.append(read_pair(readings, query, topic, number))
         show_pair(number + 1, *found[-1])
     return found
 
@@ -91,12 +91,12 @@ def show_goals(goals):
 
 def run(name, readings, args):
     workload = WORKLOADS[name]
-    made = readings.kafka.fill(workload.topic, args.partitions, events=args.events, seed=args.seed,
-                               **workload.events)
-    show_topic(workload.topic, made)
+    topic = readings.kafka.fill(workload.topic, args.partitions, events=args.events,
+                                seed=args.seed, **workload.events)
+    print(topic.describe())
     print(HEAD, flush=True)
-    found = figures(compare(readings, workload.query, workload.topic, made, args.pairs))
+    found = figures(compare(readings, workload.query, topic, args.pairs, not args.quick))
     show_figures(found, workload.goals)
     show_goals(workload.goals)
-    return {"events": made["events"], "event_bytes": made["bytes"] / made["events"],
-            "partitions": args.partitions, "goals": workload.goals, "figures": found}
+    return {"events": topic.events, "event_bytes": topic.counted["bytes"] / topic.events,
+            "partitions": topic.partitions, "goals": workload.goals, "figures": found}

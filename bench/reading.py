@@ -70,23 +70,18 @@ class Readings:
         self.kafka = kafka
         self.count = 0
 
-    def raw(self, topic, made):
+    def raw(self, topic):
         """Reads the topic by librdkafka alone."""
         found = self.kafka.consume(topic)
-        if found["records"] != made["events"]:
-            fail(f"librdkafka read {found['records']} of {made['events']} events of {topic}")
-        return Raw(events=made["events"], wall=found["seconds"], cpu=found["cpu"])
+        if found["records"] != topic.events:
+            fail(f"librdkafka read {found['records']} of {topic.events} events of {topic.name}")
+        return Raw(events=topic.events, wall=found["seconds"], cpu=found["cpu"])
 
-    def read(self, topic, made, query=Q1):
-        """Reads the topic once; made is what generate.c counted. Wrong accounts end the run."""
+    def read(self, topic, query=Q1):
+        """Reads the topic once. Wrong accounts end the run."""
         database = self.define(topic, query)
-        reading = self._measure(database, topic, made)
-        self._check_accounts(database, made, query)
-        self.postgres.sql(database, "SELECT streamagg.stop_all()")
-        # the worker has ended, and has told the statistics all that it did
-        [[upserts, hot]] = self.postgres.sql(database, UPSERTS)
-        reading.upserts, reading.hot = int(upserts), float(hot)
-        self.postgres.sql("postgres", f"DROP DATABASE {database}")
+        reading = self._measure(database, topic)
+        reading.upserts, reading.hot = self.finish(database, topic.counted, query)
         return reading
 
     def define(self, topic, query):
@@ -96,18 +91,27 @@ class Readings:
         self.postgres.sql("postgres", f"CREATE DATABASE {database}; CHECKPOINT;")
         for name in query.definition:
             self.postgres.sql(database, (TREE / "bench" / name).read_text(encoding="utf-8"),
-                              bootstrap=self.kafka.bootstrap, topic=topic, **dict(query.variables))
+                              bootstrap=self.kafka.bootstrap, topic=topic.name, **dict(query.variables))
         return database
 
-    def _measure(self, database, topic, made):
+    def finish(self, database, counted, query):
+        """Checks the accounts and drops the database; gives back upserts and the share of HOT."""
+        self._check_accounts(database, counted, query)
+        self.postgres.sql(database, "SELECT streamagg.stop_all()")
+        # the worker has ended, and has told the statistics all that it did
+        [[upserts, hot]] = self.postgres.sql(database, UPSERTS)
+        self.postgres.sql("postgres", f"DROP DATABASE {database}")
+        return int(upserts), float(hot)
+
+    def _measure(self, database, topic):
         before = server_seconds(self.postgres.pid)
         began, _, [reached], ended, *workers = self.postgres.sql(database, READ_TO_END)
         if reached != "t" or len(workers) != 1:
-            fail(f"the stream did not read {topic} to its end:\n"
+            fail(f"the stream did not read {topic.name} to its end:\n"
                  + self.postgres.place.log("postgresql.log"))
         pid = int(workers[0][0])
         wall, wal = (float(after) - float(first) for first, after in zip(began, ended))
-        return Reading(events=made["events"], wall=wall, worker=process_seconds(pid),
+        return Reading(events=topic.events, wall=wall, worker=process_seconds(pid),
                        server=server_seconds(self.postgres.pid) - before, peak=peak_mb(pid),
                        wal=wal)
 
