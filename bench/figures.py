@@ -39,5 +39,17 @@ def save(path, workload, figures):
     """Adds a workload's figures to the file; those of other workloads stay as they are."""
     path = Path(path)
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    found[workload] = figures
-    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    found[workload] = rounded(figures)
+    text = json.dumps(found, indent=1, sort_keys=True) + "\n"
+    # a list of numbers is one line
+    text = re.sub(r"\[([-0-9.,e\s]+)\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+    path.write_text(text, encoding="utf-8")
+
+
+def rounded(value):
+    """Five digits of each number: more are not measured."""
+    if isinstance(value, dict):
+        return {name: rounded(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(each) for each in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
