@@ -45,5 +45,5 @@ def run(readings, args):
               for what in ("worker", "server", "wall")}
     for what, values in ratios.items():
         print(f"{100 * args.share:g} % broken against none, {what}: {show_spread(values)}")
-    return {"key": f"broken-{100 * args.share:g}", "events": args.events, "share": args.share, "kinds": list(args.kinds),
-            "ratios": ratios}
+    return {"key": f"broken-{100 * args.share:g}", "events": args.events, "share": args.share,
+            "kinds": list(args.kinds), "ratios": ratios}

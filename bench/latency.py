@@ -33,8 +33,8 @@ def start_reader(postgres, database, records, seconds):
     place = postgres.place
     return place.start(place.bin / "psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-v",
                        f"records={records}", "-v", f"seconds={seconds}", "-f",
-                       place.dir / "tree/bench/poll.sql", f"dbname={database} application_name=poll",
-                       log="poll.log")
+                       place.dir / "tree/bench/poll.sql",
+                       f"dbname={database} application_name=poll", log="poll.log")
 
 
 def read_journal(path):

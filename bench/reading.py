@@ -19,7 +19,8 @@ WHERE backend_type = 'streamagg worker' AND datname = current_database();
 """
 
 UPSERTS = """
-SELECT sum(n_tup_ins + n_tup_upd), coalesce(sum(n_tup_hot_upd)::float / nullif(sum(n_tup_upd), 0), 1)
+SELECT sum(n_tup_ins + n_tup_upd),
+       coalesce(sum(n_tup_hot_upd)::float / nullif(sum(n_tup_upd), 0), 1)
 FROM streamagg.aggregates JOIN pg_stat_user_tables ON relid = state_table
 """
 
@@ -54,7 +55,7 @@ class Reading:
     worker: float       # CPU seconds of the worker process, its start included
     server: float       # CPU seconds of the postmaster and all of its children
     peak: float         # MB of the worker, the most that it had
-    wal: float          # bytes that the server wrote
+    wal: float          # bytes that the server wrote, of all kinds
     upserts: int = 0    # rows inserted into state tables, or updated
     hot: float = 0      # share of the updates that stayed on their page
 
@@ -90,8 +91,9 @@ class Readings:
         database = f"reading_{self.count}"
         self.postgres.sql("postgres", f"CREATE DATABASE {database}; CHECKPOINT;")
         for name in query.definition:
-            self.postgres.sql(database, (TREE / "bench" / name).read_text(encoding="utf-8"),
-                              bootstrap=self.kafka.bootstrap, topic=topic.name, **dict(query.variables))
+            text = (TREE / "bench" / name).read_text(encoding="utf-8")
+            self.postgres.sql(database, text, bootstrap=self.kafka.bootstrap, topic=topic.name,
+                              **dict(query.variables))
         return database
 
     def finish(self, database, counted, query):
@@ -125,8 +127,8 @@ class Readings:
                         [made["events"], made["good"], sum(broken.values()), 0],
                         list(map(int, found)))
         for [name] in self.postgres.sql(database, "SELECT aggregate FROM streamagg.aggregates"):
-            [[counted]] = self.postgres.sql(database, f"SELECT coalesce(sum(events), 0) FROM {name}")
-            wrong += compare(f"aggregated in {name}", made[query.counted], int(counted))
+            [[total]] = self.postgres.sql(database, f"SELECT coalesce(sum(events), 0) FROM {name}")
+            wrong += compare(f"aggregated in {name}", made[query.counted], int(total))
         quarantine = {kind: 0 for kind in FAULTS}
         for stage, code, count in self.postgres.sql(database, """
                 SELECT stage, code, count(*) FROM streamagg.quarantine GROUP BY 1, 2"""):
