@@ -6,26 +6,20 @@ KINDS = ("not_json", "missing", "wrong_type", "check")
 
 
 def fill_topics(kafka, args):
-    """Two topics that differ in nothing but their broken records: name → what was produced."""
+    """Two topics that differ in nothing but their broken records, by name."""
     topics = {}
     for name, share in (("good", 0.0), ("broken", args.share)):
         kinds = {kind: share / len(args.kinds) for kind in args.kinds}
         topics[name] = kafka.fill(name, args.partitions, events=args.events, seed=args.seed,
                                   nested=NESTED, **kinds)
-        show_topic(name, topics[name])
+        print(topics[name].describe(), flush=True)
     return topics
-
-
-def show_topic(name, made):
-    print(f"topic {name}: {made['events']} events of {made['bytes'] / made['events']:.0f} bytes, "
-          + ", ".join(f"{kind} {made[kind]}" for kind in KINDS)
-          + f" (produced at {made['events'] / made['seconds'] / 1000:.0f}k/s)", flush=True)
 
 
 def read_pair(readings, topics, number):
     """The two topics one after the other, the order swapped from pair to pair."""
     order = ("good", "broken") if number % 2 == 0 else ("broken", "good")
-    found = {name: readings.read(name, topics[name]) for name in order}
+    found = {name: readings.read(topics[name]) for name in order}
     return found["good"], found["broken"]
 
 
@@ -39,14 +33,17 @@ def show_pair(number, good, broken):
 
 def run(readings, args):
     topics = fill_topics(readings.kafka, args)
-    for name, made in topics.items():
-        readings.read(name, made)       # once unmeasured: files and caches are warm
+    for topic in topics.values():
+        readings.read(topic)            # once unmeasured: files and caches are warm
     print("      worker cpu-s/M         server cpu-s/M         wall s\n"
           "pair     none  broken  ratio     none  broken  ratio    none broken  ratio", flush=True)
     pairs = []
     for number in range(args.pairs):
         pairs.append(read_pair(readings, topics, number))
         show_pair(number + 1, *pairs[-1])
-    for what in ("worker", "server", "wall"):
-        ratios = [getattr(broken, what) / getattr(good, what) for good, broken in pairs]
-        print(f"{100 * args.share:g} % broken against none, {what}: {show_spread(ratios)}")
+    ratios = {what: [getattr(broken, what) / getattr(good, what) for good, broken in pairs]
+              for what in ("worker", "server", "wall")}
+    for what, values in ratios.items():
+        print(f"{100 * args.share:g} % broken against none, {what}: {show_spread(values)}")
+    return {"key": f"broken-{100 * args.share:g}", "events": args.events, "share": args.share,
+            "kinds": list(args.kinds), "ratios": ratios}

@@ -1,10 +1,11 @@
 /*
- * generate.c - fills a topic with user-login events, some of them broken on purpose.
+ * generate.c - fills a topic with seeded events, as fast as it goes or at a rate.
  *
- * An event is made from the seed and its number alone, and what breaks it from a draw of its own:
- * two topics of the same seed differ in nothing but their broken records.  The last line on
- * standard output tells as JSON what was produced, so that a reader's accounts can be checked.
- * Called by bench/run; by hand: cc -O2 generate.c -lrdkafka && ./a.out --help
+ * What the events are is in events_login.c and events_ysb.c; the partition of each is drawn by its
+ * number, too.  The last line on standard output tells as JSON what was produced, so that a
+ * reader's accounts can be checked.  At a rate each slice of a millisecond is noted in a journal:
+ * its time, and how many events each partition had by then.
+ * Called by bench/run; by hand: cc -O2 generate.c events_*.c -lrdkafka && ./a.out --help
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -17,56 +18,39 @@
 
 #include <librdkafka/rdkafka.h>
 
-#define FIRST_SECOND 1694479551 /* event time of the first event */
-#define EVENTS_PER_SECOND 10000 /* of event time */
-#define DISORDER_SECONDS 30
-#define USERS 100000
-#define EVENT_MAX 512
-#define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
+#include "chance.h"
+#include "events.h"
 
-/* What is wrong with an event; each kind breaks one rule of login.sql. */
-typedef enum Kind
-{
-	GOOD,
-	NOT_JSON,	/* cut off: not the end of a document */
-	MISSING,	/* no device_type, which is NOT NULL */
-	WRONG_TYPE, /* a user_id that is no uuid, or a timestamp that is no time */
-	CHECK,		/* a device_type that its CHECK does not know */
-	KINDS
-} Kind;
-
-static const char *const kind_names[KINDS] = {"good", "not_json", "missing", "wrong_type", "check"};
+#define SLICE_NS 1000000
+#define SECOND_NS UINT64_C(1000000000)
 
 typedef struct Options
 {
 	const char *bootstrap;
 	const char *topic;
+	const Source *source;
 	uint64_t events;
 	int partitions;
-	uint64_t seed;
-	double shares[KINDS]; /* of the broken kinds */
-	double nested;		  /* share with an extra nested field */
+	uint64_t rate; /* events a second, 0: as fast as it goes */
+	const char *journal;
+	Mix mix;
 } Options;
-
-/* The fields of an event as they are written. */
-typedef struct Event
-{
-	char user_id[37];
-	char ip[16];
-	char device_id[12];
-	const char *app_version;
-	const char *device_type;
-	char locale[3];
-	char timestamp[24];
-	bool nested;
-} Event;
 
 typedef struct Totals
 {
-	uint64_t kinds[KINDS];
+	uint64_t tallies[TALLIES];
 	uint64_t bytes;
 	uint64_t failed; /* not confirmed by the broker */
 } Totals;
+
+typedef struct Producer
+{
+	const Options *options;
+	rd_kafka_t *client;
+	rd_kafka_topic_t *topic;
+	uint64_t *ends; /* events of each partition so far */
+	Totals totals;
+} Producer;
 
 static void
 fail(const char *what, const char *why)
@@ -75,136 +59,15 @@ fail(const char *what, const char *why)
 	exit(1);
 }
 
-/* ---------------------------------------------------------------- chance */
-
-/* splitmix64 (Steele, Lea, Flood 2014) */
-static uint64_t
-next_random(uint64_t *state)
+void
+write_uuid(char *text, uint64_t *state)
 {
-	uint64_t z = *state += GOLDEN;
+	uint64_t high = next_random(state);
+	uint64_t low = next_random(state);
 
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-/* A generator of its own for each number of a purpose. */
-static uint64_t
-random_of(uint64_t seed, uint64_t purpose, uint64_t number)
-{
-	uint64_t state = seed * UINT64_C(0xd1342543de82ef95) + purpose;
-
-	state = next_random(&state) + number;
-	return next_random(&state);
-}
-
-static uint64_t
-below(uint64_t *state, uint64_t limit)
-{
-	return (uint64_t) (((unsigned __int128) next_random(state) * limit) >> 64);
-}
-
-static double
-share(uint64_t *state)
-{
-	return (double) (next_random(state) >> 11) / (double) (UINT64_C(1) << 53);
-}
-
-/* ---------------------------------------------------------------- an event */
-
-/* What belongs to a user stays the same over all of the user's events. */
-static void
-make_user(Event *event, uint64_t seed, uint64_t user)
-{
-	uint64_t state = random_of(seed, 1, user);
-	uint64_t high = next_random(&state);
-	uint64_t low = next_random(&state);
-	uint64_t address = next_random(&state);
-	unsigned device = (unsigned) below(&state, 1000000000);
-
-	snprintf(event->user_id, sizeof(event->user_id), "%08x-%04x-4%03x-%04x-%012" PRIx64,
-			 (unsigned) (high >> 32), (unsigned) (high >> 16) & 0xffff, (unsigned) high & 0xfff,
+	snprintf(text, UUID_SIZE, "%08x-%04x-4%03x-%04x-%012" PRIx64, (unsigned) (high >> 32),
+			 (unsigned) (high >> 16) & 0xffff, (unsigned) high & 0xfff,
 			 0x8000 | ((unsigned) (low >> 48) & 0x3fff), low & UINT64_C(0xffffffffffff));
-	snprintf(event->ip, sizeof(event->ip), "%u.%u.%u.%u", 1 + (unsigned) (address & 0xff) % 223,
-			 (unsigned) (address >> 8) & 0xff, (unsigned) (address >> 16) & 0xff,
-			 (unsigned) (address >> 24) & 0xff);
-	snprintf(event->device_id, sizeof(event->device_id), "%03u-%02u-%04u", device / 1000000,
-			 device / 10000 % 100, device % 10000);
-}
-
-static void
-make_event(Event *event, const Options *options, uint64_t number)
-{
-	static const char *const versions[] = {"2.0.0", "2.1.0", "2.2.1", "2.3.0", "3.0.1"};
-	static const char *const devices[] = {"android", "ios", "web"};
-	uint64_t state = random_of(options->seed, 2, number);
-	uint64_t second = FIRST_SECOND + number / EVENTS_PER_SECOND;
-	unsigned locale = (unsigned) below(&state, 50);
-
-	make_user(event, options->seed, below(&state, USERS));
-	event->app_version = versions[below(&state, 5)];
-	event->device_type = devices[below(&state, 3)];
-	event->locale[0] = (char) ('A' + locale / 5);
-	event->locale[1] = "KLMNR"[locale % 5];
-	event->locale[2] = '\0';
-	if (share(&state) < 0.1)
-		second -= below(&state, DISORDER_SECONDS + 1);
-	snprintf(event->timestamp, sizeof(event->timestamp), "%" PRIu64, second);
-	event->nested = share(&state) < options->nested;
-}
-
-static Kind
-choose_kind(const Options *options, uint64_t number)
-{
-	uint64_t state = random_of(options->seed, 3, number);
-	double draw = share(&state);
-
-	for (Kind kind = GOOD + 1; kind < KINDS; kind++)
-	{
-		if (draw < options->shares[kind])
-			return kind;
-		draw -= options->shares[kind];
-	}
-	return GOOD;
-}
-
-static void
-break_event(Event *event, Kind kind, uint64_t number)
-{
-	switch (kind)
-	{
-		case MISSING:
-			event->device_type = NULL;
-			break;
-		case WRONG_TYPE:
-			if (number % 2)
-				event->user_id[35] = '\0';
-			else
-				snprintf(event->timestamp, sizeof(event->timestamp), "yesterday");
-			break;
-		case CHECK:
-			event->device_type = "toaster";
-			break;
-		default:
-			break;
-	}
-}
-
-/* Writes the document; returns its length. */
-static size_t
-write_event(const Event *event, char *text)
-{
-	char device[40] = "";
-
-	if (event->device_type)
-		snprintf(device, sizeof(device), "\"device_type\":\"%s\",", event->device_type);
-	return (size_t) snprintf(
-		text, EVENT_MAX,
-		"{\"user_id\":\"%s\",\"app_version\":\"%s\",%s\"ip\":\"%s\",\"locale\":\"%s\","
-		"\"device_id\":\"%s\",%s\"timestamp\":\"%s\"}",
-		event->user_id, event->app_version, device, event->ip, event->locale, event->device_id,
-		event->nested ? "\"geo\":{\"lat\":52.5,\"lon\":13.4,\"tags\":[\"a\",\"b\"]}," : "",
-		event->timestamp);
 }
 
 /* ---------------------------------------------------------------- the topic */
@@ -226,72 +89,137 @@ on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *totals)
 		((Totals *) totals)->failed++;
 }
 
-static rd_kafka_t *
-make_producer(const Options *options, Totals *totals)
+/* Idempotent: the events of a partition come to lie in the order in which they were made. */
+static void
+open_producer(Producer *producer, const Options *options)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char error[256];
-	rd_kafka_t *client;
 
+	producer->options = options;
 	set(conf, "bootstrap.servers", options->bootstrap);
+	set(conf, "enable.idempotence", "true");
 	set(conf, "compression.type", "lz4");
-	set(conf, "linger.ms", "20");
+	set(conf, "linger.ms", options->rate ? "1" : "20");
 	set(conf, "batch.num.messages", "10000");
 	set(conf, "queue.buffering.max.messages", "500000");
 	set(conf, "delivery.report.only.error", "true");
-	rd_kafka_conf_set_opaque(conf, totals);
+	rd_kafka_conf_set_opaque(conf, &producer->totals);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-	client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
-	if (client == NULL)
+	producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
+	if (producer->client == NULL)
 		fail("no producer", error);
-	return client;
+	producer->topic = rd_kafka_topic_new(producer->client, options->topic, NULL);
+	producer->ends = calloc((size_t) options->partitions, sizeof(uint64_t));
+	if (producer->ends == NULL)
+		fail("no memory", options->topic);
+}
+
+static void
+close_producer(Producer *producer)
+{
+	rd_kafka_resp_err_t error = rd_kafka_flush(producer->client, 60000);
+
+	if (error)
+		fail("could not flush", rd_kafka_err2str(error));
+	if (producer->totals.failed)
+		fail("events were not confirmed by the broker", producer->options->topic);
+	rd_kafka_topic_destroy(producer->topic);
+	rd_kafka_destroy(producer->client);
+	free(producer->ends);
 }
 
 /* Waits while the queue is full; any other error ends the program. */
 static void
-produce(rd_kafka_t *client, rd_kafka_topic_t *topic, int partition, char *text, size_t length)
+enqueue(Producer *producer, int partition, char *text, size_t length)
 {
-	while (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, text, length, NULL, 0, NULL) !=
-		   0)
+	while (rd_kafka_produce(producer->topic, partition, RD_KAFKA_MSG_F_COPY, text, length, NULL, 0,
+							NULL) != 0)
 	{
 		if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			fail("could not produce", rd_kafka_err2str(rd_kafka_last_error()));
-		rd_kafka_poll(client, 10);
+		rd_kafka_poll(producer->client, 10);
 	}
 }
 
 static void
-produce_all(const Options *options, Totals *totals)
+produce(Producer *producer, uint64_t number)
 {
-	rd_kafka_t *client = make_producer(options, totals);
-	rd_kafka_topic_t *topic = rd_kafka_topic_new(client, options->topic, NULL);
-	rd_kafka_resp_err_t error;
+	const Options *options = producer->options;
+	uint64_t state = random_of(options->mix.seed, 4, number);
+	int partition = (int) below(&state, (uint64_t) options->partitions);
+	char text[EVENT_MAX];
+	size_t length = options->source->write(&options->mix, number, text, producer->totals.tallies);
 
-	for (uint64_t number = 0; number < options->events; number++)
+	enqueue(producer, partition, text, length);
+	producer->ends[partition]++;
+	producer->totals.bytes += length;
+	if (number % 1000 == 0)
+		rd_kafka_poll(producer->client, 0);
+}
+
+static uint64_t
+nanoseconds(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t) now.tv_sec * SECOND_NS + (uint64_t) now.tv_nsec;
+}
+
+static void
+sleep_until(uint64_t due)
+{
+	struct timespec until = {.tv_sec = (time_t) (due / SECOND_NS),
+							 .tv_nsec = (long) (due % SECOND_NS)};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) != 0)
+		continue;
+}
+
+static void
+note_slice(FILE *journal, const Producer *producer, uint64_t time)
+{
+	fprintf(journal, "%.6f", (double) time / 1e9);
+	for (int i = 0; i < producer->options->partitions; i++)
+		fprintf(journal, " %" PRIu64, producer->ends[i]);
+	fputc('\n', journal);
+}
+
+/*
+ * An event is due when its time has come and produced in the slice after that: what could not be
+ * produced in time follows at once, and its time in the journal is that at which it was.
+ */
+static void
+produce_at_rate(Producer *producer)
+{
+	const Options *options = producer->options;
+	FILE *journal = fopen(options->journal, "w");
+	uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
+	uint64_t number = 0;
+
+	if (journal == NULL)
+		fail("cannot write", options->journal);
+	for (uint64_t slice = 1; number < options->events; slice++)
 	{
-		uint64_t state = random_of(options->seed, 4, number);
-		int partition = (int) below(&state, (uint64_t) options->partitions);
-		Kind kind = choose_kind(options, number);
-		Event event;
-		char text[EVENT_MAX];
-		size_t length;
+		uint64_t due = slice * SLICE_NS * options->rate / SECOND_NS;
+		uint64_t time;
 
-		make_event(&event, options, number);
-		break_event(&event, kind, number);
-		length = write_event(&event, text);
-		if (kind == NOT_JSON)
-			length = 1 + below(&state, length - 1);
-		produce(client, topic, partition, text, length);
-		totals->kinds[kind]++;
-		totals->bytes += length;
-		if (number % 1000 == 0)
-			rd_kafka_poll(client, 0);
+		sleep_until(begin + slice * SLICE_NS);
+		time = nanoseconds(CLOCK_REALTIME);
+		while (number < due && number < options->events)
+			produce(producer, number++);
+		note_slice(journal, producer, time);
 	}
-	error = rd_kafka_flush(client, 60000);
-	if (error)
-		fail("could not flush", rd_kafka_err2str(error));
-	rd_kafka_topic_destroy(topic);
-	rd_kafka_destroy(client);
+	if (fclose(journal) != 0)
+		fail("cannot write", options->journal);
+}
+
+static void
+produce_all(Producer *producer)
+{
+	for (uint64_t number = 0; number < producer->options->events; number++)
+		produce(producer, number);
 }
 
 /* ---------------------------------------------------------------- the program */
@@ -299,9 +227,11 @@ produce_all(const Options *options, Totals *totals)
 static void
 usage(FILE *to)
 {
-	fprintf(to, "generate --bootstrap HOST:PORT --topic TOPIC --events N [--partitions 4]\n"
-				"         [--seed 1] [--nested SHARE] [--not-json SHARE] [--missing SHARE]\n"
-				"         [--wrong-type SHARE] [--check SHARE]\n"
+	fprintf(to, "generate --bootstrap HOST:PORT --topic TOPIC --events N [--kind login|ysb]\n"
+				"         [--partitions 4] [--seed 1] [--users 100000]\n"
+				"         [--rate EVENTS_A_SECOND --journal FILE]\n"
+				"    of logins: [--nested SHARE] [--not-json SHARE] [--missing SHARE]\n"
+				"               [--wrong-type SHARE] [--check SHARE]\n"
 				"Shares are between 0 and 1 of all events; the topic must exist.\n");
 }
 
@@ -327,14 +257,100 @@ read_number(const char *text, uint64_t least)
 	return value;
 }
 
+static const Source *
+read_source(const char *name)
+{
+	static const Source *const sources[] = {&login_events, &ysb_events};
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+		if (strcmp(name, sources[i]->name) == 0)
+			return sources[i];
+	fail("there are no such events", name);
+	return NULL;
+}
+
+/* Those of the mix; false when it is none of them. */
+static bool
+read_mix_option(Mix *mix, int option, const char *value)
+{
+	switch (option)
+	{
+		case 's':
+			mix->seed = read_number(value, 0);
+			return true;
+		case 'u':
+			mix->users = read_number(value, 1);
+			return true;
+		case 'n':
+			mix->nested = read_share(value);
+			return true;
+		case 'J':
+			mix->shares[NOT_JSON] = read_share(value);
+			return true;
+		case 'M':
+			mix->shares[MISSING] = read_share(value);
+			return true;
+		case 'W':
+			mix->shares[WRONG_TYPE] = read_share(value);
+			return true;
+		case 'C':
+			mix->shares[CHECK] = read_share(value);
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+read_option(Options *options, int option, const char *value)
+{
+	switch (option)
+	{
+		case 'b':
+			options->bootstrap = value;
+			break;
+		case 't':
+			options->topic = value;
+			break;
+		case 'k':
+			options->source = read_source(value);
+			break;
+		case 'e':
+			options->events = read_number(value, 1);
+			break;
+		case 'p':
+			options->partitions = (int) read_number(value, 1);
+			break;
+		case 'r':
+			options->rate = read_number(value, 1);
+			break;
+		case 'j':
+			options->journal = value;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			if (!read_mix_option(&options->mix, option, value))
+			{
+				usage(stderr);
+				exit(2);
+			}
+	}
+}
+
 static Options
 read_options(int argc, char **argv)
 {
 	static const struct option known[] = {{"bootstrap", required_argument, NULL, 'b'},
 										  {"topic", required_argument, NULL, 't'},
+										  {"kind", required_argument, NULL, 'k'},
 										  {"events", required_argument, NULL, 'e'},
 										  {"partitions", required_argument, NULL, 'p'},
+										  {"rate", required_argument, NULL, 'r'},
+										  {"journal", required_argument, NULL, 'j'},
 										  {"seed", required_argument, NULL, 's'},
+										  {"users", required_argument, NULL, 'u'},
 										  {"nested", required_argument, NULL, 'n'},
 										  {"not-json", required_argument, NULL, 'J'},
 										  {"missing", required_argument, NULL, 'M'},
@@ -342,52 +358,14 @@ read_options(int argc, char **argv)
 										  {"check", required_argument, NULL, 'C'},
 										  {"help", no_argument, NULL, 'h'},
 										  {NULL, 0, NULL, 0}};
-	Options options = {.partitions = 4, .seed = 1};
+	Options options = {
+		.source = &login_events, .partitions = 4, .mix = {.seed = 1, .users = 100000}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
-	{
-		switch (option)
-		{
-			case 'b':
-				options.bootstrap = optarg;
-				break;
-			case 't':
-				options.topic = optarg;
-				break;
-			case 'e':
-				options.events = read_number(optarg, 1);
-				break;
-			case 'p':
-				options.partitions = (int) read_number(optarg, 1);
-				break;
-			case 's':
-				options.seed = read_number(optarg, 0);
-				break;
-			case 'n':
-				options.nested = read_share(optarg);
-				break;
-			case 'J':
-				options.shares[NOT_JSON] = read_share(optarg);
-				break;
-			case 'M':
-				options.shares[MISSING] = read_share(optarg);
-				break;
-			case 'W':
-				options.shares[WRONG_TYPE] = read_share(optarg);
-				break;
-			case 'C':
-				options.shares[CHECK] = read_share(optarg);
-				break;
-			case 'h':
-				usage(stdout);
-				exit(0);
-			default:
-				usage(stderr);
-				exit(2);
-		}
-	}
-	if (options.bootstrap == NULL || options.topic == NULL || options.events == 0 || optind < argc)
+		read_option(&options, option, optarg);
+	if (options.bootstrap == NULL || options.topic == NULL || options.events == 0 ||
+		optind < argc || (options.rate == 0) != (options.journal == NULL))
 	{
 		usage(stderr);
 		exit(2);
@@ -399,20 +377,19 @@ int
 main(int argc, char **argv)
 {
 	Options options = read_options(argc, argv);
-	Totals totals = {0};
-	struct timespec begin;
-	struct timespec end;
+	Producer producer = {0};
+	uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
 
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	produce_all(&options, &totals);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	if (totals.failed)
-		fail("events were not confirmed by the broker", options.topic);
+	open_producer(&producer, &options);
+	if (options.rate)
+		produce_at_rate(&producer);
+	else
+		produce_all(&producer);
+	close_producer(&producer);
 	printf("{\"events\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"seconds\": %.3f", options.events,
-		   totals.bytes,
-		   (double) (end.tv_sec - begin.tv_sec) + (double) (end.tv_nsec - begin.tv_nsec) / 1e9);
-	for (Kind kind = GOOD; kind < KINDS; kind++)
-		printf(", \"%s\": %" PRIu64, kind_names[kind], totals.kinds[kind]);
+		   producer.totals.bytes, (double) (nanoseconds(CLOCK_MONOTONIC) - begin) / 1e9);
+	for (int i = 0; options.source->tallies[i]; i++)
+		printf(", \"%s\": %" PRIu64, options.source->tallies[i], producer.totals.tallies[i]);
 	printf("}\n");
 	return 0;
 }

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from place import TREE, fail, free_port
@@ -48,12 +49,32 @@ def jars(place):
     return found
 
 
+@dataclass
+class Topic:
+    """A topic, and what generate.c counted when it filled it."""
+    name: str
+    partitions: int
+    counted: dict = field(default_factory=dict)
+
+    @property
+    def events(self):
+        return self.counted["events"]
+
+    def describe(self):
+        counts = ", ".join(f"{what} {count}" for what, count in self.counted.items()
+                           if what not in ("events", "bytes", "seconds"))
+        return (f"topic {self.name}: {self.events} events of "
+                f"{self.counted['bytes'] / self.events:.0f} bytes, {counts} "
+                f"(produced at {self.events / self.counted['seconds'] / 1000:.0f}k/s)")
+
+
 class Kafka:
     """The broker of a place; runs until the place ends."""
 
     def __init__(self, place):
         self.place = place
-        self.filled = {}        # topic: how it was filled, what was counted
+        self.names = []         # of the topics
+        self.filled = {}        # how a topic was filled: the topic
         self.bootstrap = f"127.0.0.1:{free_port()}"
         properties = place.dir / "server.properties"
         properties.write_text(PROPERTIES.format(port=self.bootstrap.split(":")[1],
@@ -73,21 +94,30 @@ class Kafka:
         self.place.run("/usr/bin/python3", self.place.dir / "tree/test/kafka/topics.py",
                        "--bootstrap", self.bootstrap, *arguments)
 
-    def fill(self, topic, partitions, **options):
-        """Makes a topic of generate.c's events, once; gives back what it counted."""
-        how, counted = self.filled.get(topic, (None, None))
-        if how == (partitions, options):
-            return counted
-        self._topics("create", topic, partitions)
+    def create(self, label, partitions):
+        """An empty topic, by this name or, when that is taken, one like it."""
+        name = label if label not in self.names else f"{label}_{len(self.names)}"
+        self.names.append(name)
+        self._topics("create", name, partitions)
+        return Topic(name, partitions)
+
+    def fill(self, label, partitions, **options):
+        """A topic of generate.c's events; the same one again for the same options."""
+        how = (label, partitions, tuple(options.items()))
+        if how not in self.filled:
+            topic = self.create(label, partitions)
+            topic.counted = json.loads(self.place.run(*self.generator(topic, **options)))
+            self.filled[how] = topic
+        return self.filled[how]
+
+    def generator(self, topic, **options):
+        """The command that fills a topic; the last line of its output is what it counted."""
         words = [word for name, value in options.items()
                  for word in (f"--{name.replace('_', '-')}", value)]
-        counted = json.loads(self.place.run(
-            self.place.dir / "generate", "--bootstrap", self.bootstrap, "--topic", topic,
-            "--partitions", partitions, *words))
-        self.filled[topic] = (partitions, options), counted
-        return counted
+        return (self.place.dir / "generate", "--bootstrap", self.bootstrap, "--topic", topic.name,
+                "--partitions", topic.partitions, *words)
 
-    def consume(self, topic, partitions):
-        """Reads a topic by librdkafka alone; gives back records, bytes, seconds and CPU seconds."""
-        return json.loads(self.place.run(self.place.dir / "consume", self.bootstrap, topic,
-                                         partitions))
+    def consume(self, topic, idle=0):
+        """Reads a topic by librdkafka alone, then waits idle seconds: gives back what it says."""
+        return json.loads(self.place.run(self.place.dir / "consume", self.bootstrap, topic.name,
+                                         topic.partitions, idle))

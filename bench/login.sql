@@ -1,11 +1,11 @@
--- Q1 over the login events: per minute, device type and locale.
--- Variables: bootstrap, topic. ip is protected and nobody reads it.
+-- The login events as a stream; q1.sql and others aggregate it.
+-- Variables: bootstrap, topic. ip is protected: its digest is made where a query reads it.
 CREATE EXTENSION streamagg;
 SELECT streamagg.create_key('pii');
 
 CREATE SERVER kafka FOREIGN DATA WRAPPER streamagg_kafka OPTIONS (bootstrap_servers :'bootstrap');
 
-CREATE FOREIGN TABLE login (
+CREATE FOREIGN TABLE events (
   user_id     uuid        NOT NULL,
   app_version text,
   device_type text        NOT NULL CHECK (device_type IN ('android', 'ios', 'web')),
@@ -14,9 +14,3 @@ CREATE FOREIGN TABLE login (
   device_id   text,
   ts          timestamptz OPTIONS (path 'timestamp', encoding 'epoch_s') NOT NULL
 ) SERVER kafka OPTIONS (topic :'topic', event_time 'ts', watermark_delay '30 seconds');
-
-SELECT streamagg.create_aggregate('result', $$
-  SELECT w.window_start, l.device_type, l.locale, count(*) AS events, min(l.ts) AS first,
-         max(l.ts) AS last
-  FROM login l, streamagg.tumble(l.ts, '1 minute') w
-  GROUP BY 1, 2, 3 $$);

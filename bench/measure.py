@@ -34,13 +34,22 @@ def server_seconds(pid):
             return total + reaped
 
 
-def peak_mb(pid):
-    """The most memory that a process had resident, shared buffers that it touched included."""
+def memory_mb(pid, name):
     status = dict(line.split(":", 1) for line in
                   Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) / 1024
+    return int(status[name].split()[0]) / 1024
 
 
-def show_spread(values):
-    return (f"median {statistics.median(values):.3f}, from {min(values):.3f} to "
-            f"{max(values):.3f}, {len(values)} pairs")
+def peak_mb(pid):
+    """The most memory that a process had resident, shared buffers that it touched included."""
+    return memory_mb(pid, "VmHWM")
+
+
+def resident_mb(pid):
+    """The memory that a process has now, and how much of it is PostgreSQL's shared memory."""
+    return {"resident_mb": memory_mb(pid, "VmRSS"), "shared_mb": memory_mb(pid, "RssShmem")}
+
+
+def show_spread(values, form=".3f"):
+    return (f"median {statistics.median(values):{form}}, from {min(values):{form}} to "
+            f"{max(values):{form}}, {len(values)} pairs")

@@ -17,34 +17,12 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[1]
 BUILT_OF = ("Makefile", "streamagg.control", "sql", "src", "bench", "test/kafka")
-NEEDED = {                      # a program or file: the package that brings it
-    "make": "make", "cc": "gcc", "c++": "g++",
-    "java": "default-jre-headless", "mvn": "maven", "setpriv": "util-linux",
-    "/usr/include/librdkafka/rdkafka.h": "librdkafka-dev",
-    "/usr/include/simdjson.h": "libsimdjson-dev",
-    "/usr/lib/python3/dist-packages/confluent_kafka": "python3-confluent-kafka",
-}
+PROGRAMS = {"generate": ("generate.c", "events_login.c", "events_ysb.c"),
+            "consume": ("consume.c",)}
 
 
 def fail(message):
     sys.exit(f"bench/run: {message}")
-
-
-def highest_major():
-    """The newest PostgreSQL that extensions can be built for."""
-    majors = [int(path.parts[4]) for path in Path("/").glob("usr/lib/postgresql/*/lib/pgxs")]
-    if not majors:
-        fail("there is no PostgreSQL to build for: apt-get install postgresql-server-dev-15")
-    return max(majors)
-
-
-def check_packages(major):
-    needed = {**NEEDED, f"/usr/lib/postgresql/{major}/bin/postgres": f"postgresql-{major}",
-              f"/usr/lib/postgresql/{major}/lib/pgxs": f"postgresql-server-dev-{major}"}
-    missing = sorted({package for what, package in needed.items()
-                      if not (os.path.exists(what) if what.startswith("/") else shutil.which(what))})
-    if missing:
-        fail("apt-get install --no-install-recommends " + " ".join(missing))
 
 
 def free_port():
@@ -135,9 +113,9 @@ class Place:
         self.run(*make, "-j", os.cpu_count())
         self._copy_installation(root)
         self.run(*make, "install", f"DESTDIR={root}")
-        for program in ("generate", "consume"):
-            self.run("cc", "-O2", "-o", self.dir / program, self.dir / f"tree/bench/{program}.c",
-                     "-lrdkafka")
+        for program, sources in PROGRAMS.items():
+            self.run("cc", "-O2", "-o", self.dir / program,
+                     *(self.dir / "tree/bench" / source for source in sources), "-lrdkafka")
 
     def _give_away(self, top):
         for path in (top, *top.rglob("*")):

@@ -9,7 +9,8 @@ SETTINGS = """
 listen_addresses = ''
 unix_socket_directories = '{dir}'
 shared_preload_libraries = 'streamagg'
-max_worker_processes = 32
+max_worker_processes = 96
+streamagg.max_workers = 64
 """
 
 

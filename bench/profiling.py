@@ -121,15 +121,15 @@ def count_steps(text):
     return steps, functions
 
 
-def sample(readings, topic, made):
+def sample(readings, topic):
     """Reads the topic under perf; gives back the counts of steps and of functions."""
     place = readings.postgres.place
-    data = place.dir / f"perf.{topic}"
+    data = place.dir / f"perf.{topic.name}"
     perf = subprocess.Popen(["perf", "record", "-q", "-o", data, "-e", "cpu-clock", "-F",
                              str(FREQUENCY), "--call-graph", "dwarf,8192", "-p",
                              str(readings.postgres.pid)])
     time.sleep(0.5)                 # perf says nothing when it has attached
-    readings.read(topic, made)
+    readings.read(topic)
     perf.send_signal(signal.SIGINT)
     perf.wait()
     script = subprocess.run(["perf", "script", "-i", data, "--no-inline", "-F",
@@ -139,14 +139,14 @@ def sample(readings, topic, made):
     return count_steps(script.stdout)
 
 
-def costs(readings, topic, made, times):
+def costs(readings, topic, times):
     """(µs of an event by step, shares of the innermost functions)"""
     steps, functions, seconds = Counter(), Counter(), 0.0
     for _ in range(times):
-        seconds += readings.read(topic, made).worker
-        for total, found in zip((steps, functions), sample(readings, topic, made)):
+        seconds += readings.read(topic).worker
+        for total, found in zip((steps, functions), sample(readings, topic)):
             total.update(found)
-    scale = seconds / times / made["events"] * 1e6 / sum(steps.values())
+    scale = seconds / times / topic.events * 1e6 / sum(steps.values())
     everything = sum(functions.values())
     return ({step: count * scale for step, count in steps.items()},
             {name: count / everything for name, count in functions.items()})
@@ -175,9 +175,9 @@ def show_functions(title, functions):
 def run(readings, args):
     topics = broken.fill_topics(readings.kafka, args)
     found = {}
-    for name, made in topics.items():
-        readings.read(name, made)
-        found[name] = costs(readings, name, made, args.pairs)
+    for name, topic in topics.items():
+        readings.read(topic)
+        found[name] = costs(readings, topic, args.pairs)
     show_steps(found["good"][0], found["broken"][0], args.share)
     show_functions("innermost functions, good topic", found["good"][1])
     show_functions("innermost functions, topic with broken records", found["broken"][1])
