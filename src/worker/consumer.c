@@ -453,6 +453,7 @@ streamagg_worker_main(Datum slot)
 	before_shmem_exit(close_reader, 0);
 	BackgroundWorkerInitializeConnectionByOid(worker.slot->database, worker.slot->owner, 0);
 	settings_apply();
+	settings_share_heap();
 	worker.standing.started = worker.standing.window_start = reader_clock();
 	PG_TRY();
 	{
