@@ -23,6 +23,7 @@
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
+#include "grouping.h"
 #include "rewrite.h"
 #include "rules.h"
 #include "streamagg.h"
@@ -162,6 +163,19 @@ merges_of(List *merges, const Call *call)
 	return merges;
 }
 
+/* The groups that grouping.c made, in the order of the state columns. */
+static char *
+group_select(const Definition *definition)
+{
+	StringInfoData keys;
+
+	initStringInfo(&keys);
+	for (int i = 1; i <= definition->nkeys; i++)
+		appendStringInfo(&keys, "%s%d", i > 1 ? ", " : "", i);
+	return psprintf("SELECT g.*, pg_catalog.now() FROM streamagg.batch_groups() g (%s) ORDER BY %s",
+					grouping_columns(definition), keys.data);
+}
+
 Upsert *
 rewrite_upsert(const Definition *definition, const char *state)
 {
@@ -177,19 +191,21 @@ rewrite_upsert(const Definition *definition, const char *state)
 			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
 		upsert->merges = merges_of(upsert->merges, &definition->calls[i]);
 	}
-	appendStringInfo(&sql, ", updated_at) %s", partial_select(definition, true));
-	upsert->insert = sql.data;
+	appendStringInfoString(&sql, ", updated_at)");
+	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, true));
+	upsert->rows = inner_select(definition);
+	upsert->groups = psprintf("%s %s", sql.data, group_select(definition));
 	return upsert;
 }
 
 char *
-rewrite_upsert_sql(const Upsert *upsert, const StateMerge *only)
+rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *only)
 {
 	StringInfoData sql;
 	ListCell *cell;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "%s ON CONFLICT (%s) DO UPDATE SET ", upsert->insert, upsert->keys);
+	appendStringInfo(&sql, "%s ON CONFLICT (%s) DO UPDATE SET ", insert, upsert->keys);
 	foreach (cell, upsert->merges)
 	{
 		const StateMerge *merge = lfirst(cell);
