@@ -37,6 +37,7 @@ struct KafkaConsumer
 	int64 bytes; /* of the messages taken */
 	int64 max_bytes;
 	rd_kafka_message_t **messages;
+	rd_kafka_message_t *failure; /* that is being raised: the library counts it until it is freed */
 	KafkaTrouble trouble;
 };
 
@@ -86,6 +87,7 @@ kafka_consumer_create(const KafkaConsumerConfig *config)
 	KafkaConsumer *consumer = MemoryContextAllocZero(context, sizeof(KafkaConsumer));
 	static const uint64 one = 1;
 
+	kafka_require_topic(config->topic);
 	consumer->context = context;
 	consumer->capacity = config->max_messages;
 	consumer->max_bytes = (int64) config->memory_kb * 1024;
@@ -273,20 +275,35 @@ kafka_consumer_pause(KafkaConsumer *consumer, int32 partition)
 
 /* ---------------------------------------------------------------- records */
 
-/* What is neither a record nor the end of a partition: raised, unless it passes by itself. */
-static void
-judge_error(KafkaConsumer *consumer, const rd_kafka_message_t *message)
+/* What is neither a record nor the end of a partition: whether it will not pass by itself. */
+static bool
+is_failure(KafkaConsumer *consumer, const rd_kafka_message_t *message)
 {
 	if (kafka_is_passing(message->err))
 	{
 		consumer->trouble.error = message->err;
 		strlcpy(consumer->trouble.text, rd_kafka_message_errstr(message),
 				sizeof(consumer->trouble.text));
-		return;
+		return false;
 	}
 	/* nobody needs the group that librdkafka wants a name for */
-	if (message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
-		return;
+	return message->err != RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+}
+
+static void
+keep_first_failure(KafkaConsumer *consumer, rd_kafka_message_t *message)
+{
+	if (consumer->failure == NULL && is_failure(consumer, message))
+		consumer->failure = message;
+	else
+		rd_kafka_message_destroy(message);
+}
+
+static void
+raise_failure(const KafkaConsumer *consumer)
+{
+	const rd_kafka_message_t *message = consumer->failure;
+
 	ereport(ERROR, (errcode(kafka_sqlstate(message->err)),
 					errmsg("could not read topic \"%s\" partition %d offset " INT64_FORMAT,
 						   kafka_clean_text(rd_kafka_topic_name(consumer->topic)),
@@ -316,8 +333,7 @@ kafka_consumer_take(KafkaConsumer *consumer)
 
 		if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		{
-			judge_error(consumer, message);
-			rd_kafka_message_destroy(message);
+			keep_first_failure(consumer, message);
 			continue;
 		}
 		consumer->messages[kept++] = message;
@@ -326,6 +342,9 @@ kafka_consumer_take(KafkaConsumer *consumer)
 	if (kept > consumer->count)
 		kafka_trouble_clear(&consumer->trouble);
 	consumer->count = kept;
+	/* only now that all are kept or freed: what nobody frees, the client's end waits for in vain */
+	if (consumer->failure)
+		raise_failure(consumer);
 	return kept;
 }
 
@@ -442,6 +461,9 @@ kafka_consumer_release(KafkaConsumer *consumer)
 			__builtin_prefetch(consumer->messages[i + AHEAD]);
 		rd_kafka_message_destroy(consumer->messages[i]);
 	}
+	if (consumer->failure)
+		rd_kafka_message_destroy(consumer->failure);
+	consumer->failure = NULL;
 	consumer->count = 0;
 	consumer->bytes = 0;
 }
