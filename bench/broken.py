@@ -1,4 +1,5 @@
 """Workload broken: what a share of broken records costs, against the same topic without any."""
+import pairs
 from measure import show_spread
 
 NESTED = 0.01
@@ -16,10 +17,10 @@ def fill_topics(kafka, args):
     return topics
 
 
-def read_pair(readings, topics, number):
+def read_pair(readings, topics, query, number):
     """The two topics one after the other, the order swapped from pair to pair."""
     order = ("good", "broken") if number % 2 == 0 else ("broken", "good")
-    found = {name: readings.read(topics[name]) for name in order}
+    found = {name: readings.read(topics[name], query) for name in order}
     return found["good"], found["broken"]
 
 
@@ -33,17 +34,18 @@ def show_pair(number, good, broken):
 
 def run(readings, args):
     topics = fill_topics(readings.kafka, args)
+    query = pairs.WORKLOADS[args.query].query
     for topic in topics.values():
-        readings.read(topic)            # once unmeasured: files and caches are warm
+        readings.read(topic, query)     # once unmeasured: files and caches are warm
     print("      worker cpu-s/M         server cpu-s/M         wall s\n"
           "pair     none  broken  ratio     none  broken  ratio    none broken  ratio", flush=True)
-    pairs = []
+    found = []
     for number in range(args.pairs):
-        pairs.append(read_pair(readings, topics, number))
-        show_pair(number + 1, *pairs[-1])
-    ratios = {what: [getattr(broken, what) / getattr(good, what) for good, broken in pairs]
+        found.append(read_pair(readings, topics, query, number))
+        show_pair(number + 1, *found[-1])
+    ratios = {what: [getattr(broken, what) / getattr(good, what) for good, broken in found]
               for what in ("worker", "server", "wall")}
     for what, values in ratios.items():
         print(f"{100 * args.share:g} % broken against none, {what}: {show_spread(values)}")
-    return {"key": f"broken-{100 * args.share:g}", "events": args.events, "share": args.share,
-            "kinds": list(args.kinds), "ratios": ratios}
+    return {"key": f"broken-{100 * args.share:g}", "events": args.events, "query": args.query,
+            "share": args.share, "kinds": list(args.kinds), "ratios": ratios}

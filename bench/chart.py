@@ -27,7 +27,8 @@ text { font: 13px system-ui, sans-serif; fill: #333 }
 
 
 def text(x, y, words, css="", anchor="start"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{css}" text-anchor="{anchor}">{escape(words)}</text>'
+    return (f'<text x="{x:.1f}" y="{y:.1f}" class="{css}" text-anchor="{anchor}">'
+            f'{escape(words)}</text>')
 
 
 def line(x1, y1, x2, y2, css):
@@ -35,7 +36,8 @@ def line(x1, y1, x2, y2, css):
 
 
 def box(x, y, width, height, css):
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" class="{css}"/>'
+    return (f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
+            f'class="{css}"/>')
 
 
 def bar(x_of, y, values, css):
@@ -62,9 +64,10 @@ def legend():
     for what, words in BARS:
         parts += [box(x, 12, 14, 14, what), text(x + 20, 24, words)]
         x += 40 + 7 * len(words)
-    parts += [line(x, 10, x, 28, "goal"), text(x + 8, 24, "goal"), line(x + 64, 10, x + 64, 28, "raw"),
-              text(x + 72, 24, "librdkafka alone, nothing done with the records")]
-    return parts
+    parts += [line(x, 10, x, 28, "goal"), text(x + 8, 24, "goal")]
+    x += 64
+    return parts + [line(x, 10, x, 28, "raw"),
+                    text(x + 8, 24, "librdkafka alone, nothing done with the records")]
 
 
 def scale(x_of, most, bottom):

@@ -89,7 +89,7 @@ on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *totals)
 		((Totals *) totals)->failed++;
 }
 
-/* Idempotent: the events of a partition come to lie in the order in which they were made. */
+/* Nothing is sent twice: the events of a partition come to lie in the order that they are made. */
 static void
 open_producer(Producer *producer, const Options *options)
 {
@@ -98,9 +98,10 @@ open_producer(Producer *producer, const Options *options)
 
 	producer->options = options;
 	set(conf, "bootstrap.servers", options->bootstrap);
-	set(conf, "enable.idempotence", "true");
+	set(conf, "message.send.max.retries", "0");
+	set(conf, "max.in.flight.requests.per.connection", "5"); /* more make each too small */
 	set(conf, "compression.type", "lz4");
-	set(conf, "linger.ms", options->rate ? "1" : "20");
+	set(conf, "linger.ms", options->rate ? "5" : "20");
 	set(conf, "batch.num.messages", "10000");
 	set(conf, "queue.buffering.max.messages", "500000");
 	set(conf, "delivery.report.only.error", "true");

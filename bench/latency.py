@@ -12,7 +12,7 @@ from measure import process_seconds, resident_mb, server_seconds
 from place import TREE, fail
 from reading import Q1
 
-WARM_SECONDS = 5
+WARM_SECONDS = 10       # the broker's Java is slow at first
 EVENTS = {"kind": "login", "nested": 0.01}      # none broken: offsets and counts are the same
 GOALS = {"p50": 25, "p99": 60, "cores": 0.15, "resident_mb": 60}
 
@@ -45,11 +45,11 @@ def read_journal(path):
 
 
 def read_looks(path):
-    """([(time, offsets of each partition then)], looks, the longest pause between two in ms)"""
+    """([(time, offsets of each partition then)], pause between two looks in ms: mean, longest)"""
     _, *lines, last = Path(path).read_text(encoding="utf-8").splitlines()
     seen = [line.split("\t") for line in lines]
-    looks, longest = last.split("\t")
-    return [(float(at), json.loads(ends)) for at, ends in seen], int(looks), float(longest) * 1000
+    pauses = [1000 * float(seconds) for seconds in last.split("\t")]
+    return [(float(at), json.loads(ends)) for at, ends in seen], pauses
 
 
 def delays(journal, seen):
@@ -94,18 +94,20 @@ def measure(readings, database, topic, args):
 
     time.sleep(warm_seconds(args))
     before = spent()
-    producer.wait()
+    # not to the end: the reader's process ends with the last event
+    time.sleep(0.9 * (args.seconds - warm_seconds(args)))
     took, server, worker = (after - first for first, after in zip(before, spent()))
     memory = resident_mb(pids[1])
     for process, log in ((producer, "produce.log"), (reader, "poll.log")):
         if process.wait():
             fail(f"{log} says:\n" + place.log(log))
-    topic.counted = json.loads((place.dir / "produce.log").read_text(encoding="utf-8"))
+    # librdkafka may have logged something before the last line
+    topic.counted = json.loads(place.log("produce.log").splitlines()[-1])
     return {"cores": server / took, "worker_cores": worker / took, **memory}
 
 
 def warm_seconds(args):
-    return 1 if args.quick else WARM_SECONDS
+    return min(WARM_SECONDS, args.seconds // 2)
 
 
 def run(readings, args):
@@ -115,7 +117,7 @@ def run(readings, args):
     readings.postgres.sql(database, "SELECT streamagg.wait_for('events')")
     found = measure(readings, database, topic, args)
     journal = list(read_journal(readings.postgres.place.dir / "journal"))
-    seen, looks, longest = read_looks(readings.postgres.place.dir / "poll.log")
+    seen, (pause, longest) = read_looks(readings.postgres.place.dir / "poll.log")
     every = list(delays(journal, seen))
     if sum(weight for _, _, weight in every) != topic.events:
         fail("the journal does not hold the events that were produced")
@@ -123,9 +125,8 @@ def run(readings, args):
     weighted = [(delay, weight) for moment, delay, weight in every if moment >= first]
     found.update({name: percentile(weighted, share) for name, share in
                   (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("most", 1))})
-    span = seen[-1][0] - seen[0][0]
-    found.update(look_ms=span * 1000 / looks, longest_look_ms=longest,
-                 commit_ms=span * 1000 / len(seen))
+    found.update(look_ms=pause, longest_look_ms=longest,
+                 commit_ms=1000 * (seen[-1][0] - seen[0][0]) / len(seen))
     readings.finish(database, topic.counted, Q1)
     show(found, args)
     return {"rate": args.rate, "seconds": args.seconds, "partitions": args.partitions,

@@ -1,10 +1,10 @@
 -- Looks every 2 ms for what a reader sees of the stream "events", until :records are there; says
--- on each line when offsets were first seen, which, and at the end how often it looked.
+-- on each line when offsets were first seen, and which, and at the end the pause between two looks.
 -- Each look is a transaction of its own, as a reader's would be. Where the offsets have moved, one
 -- statement reads them and the result, which must agree: what is counted is in the result.
 SELECT set_config('bench.records', :'records', false), set_config('bench.seconds', :'seconds', false);
 CREATE TABLE seen (at float, ends jsonb);
-CREATE TABLE looks (looks bigint, longest float);
+CREATE TABLE pauses (mean float, longest float);
 
 DO $$
 DECLARE
@@ -17,7 +17,8 @@ DECLARE
   all_ends jsonb[] := '{}';
   all_at float[] := '{}';
   at float;
-  before float := extract(epoch FROM clock_timestamp());
+  began CONSTANT float := extract(epoch FROM clock_timestamp());
+  before float := began;
   longest float := 0;
   looks bigint := 0;
 BEGIN
@@ -45,8 +46,8 @@ BEGIN
     END IF;
   END LOOP;
   INSERT INTO seen SELECT * FROM unnest(all_at, all_ends);
-  INSERT INTO looks VALUES (looks, longest);
+  INSERT INTO pauses VALUES ((at - began) / looks, longest);
 END $$;
 
 SELECT at, ends FROM seen ORDER BY at;
-SELECT looks, longest FROM looks;
+SELECT mean, longest FROM pauses;

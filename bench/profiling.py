@@ -11,6 +11,7 @@ import time
 from collections import Counter
 
 import broken
+import pairs
 from place import fail
 
 FREQUENCY = 999
@@ -121,7 +122,7 @@ def count_steps(text):
     return steps, functions
 
 
-def sample(readings, topic):
+def sample(readings, topic, query):
     """Reads the topic under perf; gives back the counts of steps and of functions."""
     place = readings.postgres.place
     data = place.dir / f"perf.{topic.name}"
@@ -129,7 +130,7 @@ def sample(readings, topic):
                              str(FREQUENCY), "--call-graph", "dwarf,8192", "-p",
                              str(readings.postgres.pid)])
     time.sleep(0.5)                 # perf says nothing when it has attached
-    readings.read(topic)
+    readings.read(topic, query)
     perf.send_signal(signal.SIGINT)
     perf.wait()
     script = subprocess.run(["perf", "script", "-i", data, "--no-inline", "-F",
@@ -139,12 +140,12 @@ def sample(readings, topic):
     return count_steps(script.stdout)
 
 
-def costs(readings, topic, times):
+def costs(readings, topic, query, times):
     """(µs of an event by step, shares of the innermost functions)"""
     steps, functions, seconds = Counter(), Counter(), 0.0
     for _ in range(times):
-        seconds += readings.read(topic).worker
-        for total, found in zip((steps, functions), sample(readings, topic)):
+        seconds += readings.read(topic, query).worker
+        for total, found in zip((steps, functions), sample(readings, topic, query)):
             total.update(found)
     scale = seconds / times / topic.events * 1e6 / sum(steps.values())
     everything = sum(functions.values())
@@ -175,9 +176,10 @@ def show_functions(title, functions):
 def run(readings, args):
     topics = broken.fill_topics(readings.kafka, args)
     found = {}
+    query = pairs.WORKLOADS[args.query].query
     for name, topic in topics.items():
-        readings.read(topic)
-        found[name] = costs(readings, topic, args.pairs)
+        readings.read(topic, query)
+        found[name] = costs(readings, topic, query, args.pairs)
     show_steps(found["good"][0], found["broken"][0], args.share)
     show_functions("innermost functions, good topic", found["good"][1])
     show_functions("innermost functions, topic with broken records", found["broken"][1])

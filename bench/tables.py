@@ -13,6 +13,10 @@ def spread(values, form):
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
+def thousands(values):
+    return spread([value / 1000 for value in values], ",.0f")
+
+
 def table(head, rows):
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
@@ -28,7 +32,8 @@ def multiples(found):
     for title, each in goal_workloads(found).items():
         figures, goal = each["figures"], each["goals"].get("multiple")
         rows.append([title, spread(figures["raw_cpu"], ".2f"), spread(figures["worker_cpu"], ".2f"),
-                     spread(figures["server_cpu"], ".2f"), spread(figures["worker_multiple"], ".2f"),
+                     spread(figures["server_cpu"], ".2f"),
+                     spread(figures["worker_multiple"], ".2f"),
                      spread(figures["server_multiple"], ".2f"), f"≤ {goal:g}" if goal else ""])
     return table(["", "raw, CPU s/M", "worker, CPU s/M", "server, CPU s/M", "worker, × raw",
                   "server, × raw", "goal"], rows)
@@ -38,9 +43,9 @@ def throughput(found):
     rows = []
     for title, each in goal_workloads(found).items():
         figures, goal = each["figures"], each["goals"].get("rate")
-        rows.append([title, spread(figures["raw_rate"], ",.0f"), spread(figures["rate"], ",.0f"),
-                     f"≥ {goal:,.0f}" if goal else "", spread(figures["peak_mb"], ".0f")])
-    return table(["", "raw, events/s", "stream, events/s", "goal", "worker, MB at the most"], rows)
+        rows.append([title, thousands(figures["raw_rate"]), thousands(figures["rate"]),
+                     f"≥ {goal / 1000:,.0f}" if goal else "", spread(figures["peak_mb"], ".0f")])
+    return table(["", "raw, 1000 events/s", "stream, 1000 events/s", "goal", "worker, MB at the most"], rows)
 
 
 def upserts(found):
@@ -55,9 +60,9 @@ def growth(found, what):
     rows = [[f"{row['size']:,}", spread(row["figures"]["raw_cpu"], ".2f"),
              spread(row["figures"]["server_cpu"], ".2f"),
              spread(row["figures"]["server_multiple"], ".2f"),
-             spread(row["figures"]["rate"], ",.0f"), spread(row["figures"]["peak_mb"], ".0f")]
+             thousands(row["figures"]["rate"]), spread(row["figures"]["peak_mb"], ".0f")]
             for row in each["rows"]]
-    return table([what, "raw, CPU s/M", "server, CPU s/M", "server, × raw", "events/s",
+    return table([what, "raw, CPU s/M", "server, CPU s/M", "server, × raw", "1000 events/s",
                   "worker, MB"], rows)
 
 
@@ -85,12 +90,16 @@ def latency(found):
 
 
 def broken(found):
-    rows = [[f"{100 * each['share']:g} %", *(spread(each["ratios"][what], ".2f")
-                                             for what in ("worker", "server", "wall"))]
-            for name, each in sorted(found.items(), key=lambda item: item[1].get("share", 0))
-            if name.startswith("broken-")]
+    rows = []
+    for name, each in sorted(found.items(), key=lambda item: item[1].get("share", 0)):
+        if name.startswith("broken-"):
+            ratios, share = each["ratios"], each["share"]
+            alone = [1 + (ratio - 1) / share for ratio in ratios["worker"]]
+            rows.append([f"{100 * share:g} %", *(spread(ratios[what], ".2f")
+                                                 for what in ("worker", "server", "wall")),
+                         spread(alone, ".0f")])
     return table(["share of broken records", "worker CPU, × none", "server CPU, × none",
-                  "time, × none"], rows)
+                  "time, × none", "worker CPU of a broken record, × of a good one"], rows)
 
 
 def size(found):
@@ -98,10 +107,21 @@ def size(found):
     rows = []
     for name, each in sorted(found.items()):
         figures = each.get("figures") or each.get("ratios") or each["rows"][0].get("figures", {})
-        counts = {len(values) for values in figures.values() if isinstance(values, list)}
-        rows.append([name, f"{each['events']:,}" if "events" in each else "",
-                     *(counts or [""]), each.get("seconds", ""), describe(each["machine"])])
-    return table(["workload", "events", "pairs", "seconds", "machine"], rows)
+        pairs = max((len(values) for values in figures.values() if isinstance(values, list)), default="")
+        rows.append([name, f"{each['events']:,}" if "events" in each else "", pairs,
+                     each.get("seconds", "")])
+    return table(["workload", "events", "pairs", "seconds"], rows)
+
+
+def machines(found):
+    """Mostly one; a file may have been added to on another."""
+    workloads = {}
+    for name, each in sorted(found.items()):
+        workloads.setdefault(describe(each["machine"]), []).append(name)
+    if len(workloads) == 1:
+        return f"Machine: {''.join(workloads)}.\n"
+    return table(["machine", "workloads"], [[machine, ", ".join(names)]
+                                            for machine, names in workloads.items()])
 
 
 TABLES = {                      # by the name of the place in docs/performance.md
@@ -110,4 +130,5 @@ TABLES = {                      # by the name of the place in docs/performance.m
     "groups": lambda found: growth(found, "groups"),
     "partitions": lambda found: growth(found, "partitions"),
     "idle": idle, "latency": latency, "broken": broken, "size": size,
+    "machines": machines,
 }
