@@ -12,6 +12,9 @@
 
 #include "settings.h"
 
+#define KEPT_BYTES (128 * 1024 * 1024)
+#define MAPPED_BYTES (16 * 1024 * 1024) /* and more: on their own */
+
 void
 settings_apply(void)
 {
@@ -45,12 +48,16 @@ settings_apply(void)
 
 /*
  * One of the library's threads makes each message, ours frees it.  With a heap for each thread the
- * memory of those that were freed comes back late and cold; a common one gives it back at once.
+ * memory of those that were freed comes back late and cold; a common one gives it back at once.  And
+ * what a batch needed, the next one needs again: given to the kernel in between, each page would come
+ * back by a fault.
  */
 void
 settings_share_heap(void)
 {
 #ifdef M_ARENA_MAX
 	(void) mallopt(M_ARENA_MAX, 1);
+	(void) mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+	(void) mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
 #endif
 }
