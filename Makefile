@@ -23,6 +23,7 @@ OBJS = \
 	src/ingest.o \
 	src/key.o \
 	src/message.o \
+	src/memo.o \
 	src/meta.o \
 	src/options.o \
 	src/progress.o \
@@ -67,6 +68,7 @@ OBJS = \
 	src/aggregate/columns.o \
 	src/aggregate/define.o \
 	src/aggregate/drop.o \
+	src/aggregate/grouping.o \
 	src/aggregate/inspect.o \
 	src/aggregate/poison.o \
 	src/aggregate/rewrite.o \

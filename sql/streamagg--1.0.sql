@@ -343,6 +343,11 @@ LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_cl
 COMMENT ON FUNCTION streamagg.closed_until(regclass) IS
   'Closing watermark of the stream that feeds this state table; -infinity before the first.';
 
+CREATE FUNCTION streamagg.batch_groups() RETURNS SETOF record
+LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_batch_groups';
+COMMENT ON FUNCTION streamagg.batch_groups() IS
+  'The groups of the batch that an aggregate writes just now: the statement of a batch reads them.';
+
 CREATE FUNCTION streamagg.count_groups(state_table regclass) RETURNS bigint
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_count_groups';
 REVOKE ALL ON FUNCTION streamagg.count_groups(regclass) FROM PUBLIC;

@@ -31,12 +31,36 @@ has_padded_part(const char *text)
 	return false;
 }
 
+/* Four parts of one to three digits without padding, as nearly all are written; false for any other form. */
+static bool
+parse_usual(const char *text, size_t length, Address *address)
+{
+	const char *end = text + length;
+
+	for (int i = 0; i < 4; i++)
+	{
+		const char *start = text;
+		unsigned part = 0;
+
+		while (text < end && text - start < 3 && *text >= '0' && *text <= '9')
+			part = part * 10 + (unsigned) (*text++ - '0');
+		if (text == start || part > 255 || (*start == '0' && text - start > 1) ||
+			(i < 3 && (text == end || *text++ != '.')))
+			return false;
+		address->bytes[i] = (uint8) part;
+	}
+	address->length = 4;
+	return text == end;
+}
+
 bool
 address_parse(const char *text, size_t length, Address *address)
 {
 	char copy[64];
 	bool is_long;
 
+	if (parse_usual(text, length, address))
+		return true;
 	for (; length > 0 && isspace((unsigned char) *text); length--)
 		text++;
 	while (length > 0 && isspace((unsigned char) text[length - 1]))

@@ -29,6 +29,8 @@ typedef struct Batch
 	BatchRow *rows;
 	char *free; /* the rest of the current block of data */
 	char *end;
+	char *passing; /* a block that is used over and over */
+	size_t passed; /* bytes of it */
 } Batch;
 
 extern Batch *batch_create(MemoryContext parent, int natts);
@@ -43,5 +45,8 @@ extern void batch_remove_rows(Batch *batch, const bool *marks);
 
 /* MAXALIGNed bytes that live until batch_reset; never NULL. */
 extern void *batch_alloc(Batch *batch, size_t size);
+
+/* The same for what nobody looks at once the column is judged. */
+extern void *batch_alloc_passing(Batch *batch, size_t size);
 
 #endif

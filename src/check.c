@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "guard.h"
+#include "memo.h"
 #include "sqlstate.h"
 
 typedef struct Rule
@@ -25,6 +26,7 @@ typedef struct Rule
 	Bitmapset *columns; /* that it reads */
 	AttrNumber column;	/* the only one of them; 0: none or several */
 	ExprState *state;
+	Memo *passed; /* values of the column that passed; NULL: the bytes of a value do not decide */
 } Rule;
 
 struct StreamCheck
@@ -32,6 +34,8 @@ struct StreamCheck
 	TupleDesc desc;
 	int nrules;
 	Rule *rules;
+	int nrequired; /* columns that must not be NULL, by their place */
+	int *required;
 	MemoryContext context; /* of the batch */
 	EState *estate;
 	ExprContext *econtext;
@@ -75,6 +79,18 @@ compare_rules(const void *left, const void *right)
 	return order ? order : strcmp(a->name, b->name);
 }
 
+/* What an immutable expression says of a column's value, it says of the same bytes again. */
+static Memo *
+memo_for(const StreamCheck *check, const Rule *rule)
+{
+	Form_pg_attribute attribute;
+
+	if (rule->column <= 0 || contain_mutable_functions((Node *) rule->expression))
+		return NULL;
+	attribute = TupleDescAttr(check->desc, rule->column - 1);
+	return memo_create(attribute->attlen, attribute->attbyval);
+}
+
 StreamCheck *
 check_create(const Stream *stream, Relation rel)
 {
@@ -84,6 +100,7 @@ check_create(const Stream *stream, Relation rel)
 	check->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	check->nrules = constraints ? constraints->num_check : 0;
 	check->rules = palloc0(sizeof(Rule) * Max(check->nrules, 1));
+	check->required = palloc(sizeof(int) * Max(check->desc->natts, 1));
 	for (int i = 0; i < check->nrules; i++)
 	{
 		Rule *rule = &check->rules[i];
@@ -93,6 +110,7 @@ check_create(const Stream *stream, Relation rel)
 		rule->columns = columns_of((Node *) rule->expression, check->desc->natts);
 		rule->column =
 			bms_num_members(rule->columns) == 1 ? bms_singleton_member(rule->columns) : 0;
+		rule->passed = memo_for(check, rule);
 	}
 	qsort(check->rules, check->nrules, sizeof(Rule), compare_rules);
 	return check;
@@ -135,30 +153,41 @@ renew_state(StreamCheck *check)
 	make_state(check);
 }
 
+static bool
+is_required(const Stream *stream, int i)
+{
+	return stream->columns[i].source != SOURCE_NONE &&
+		   (stream->columns[i].not_null || i == stream->event_time - 1);
+}
+
 void
 check_begin(Stream *stream)
 {
-	stream->check->context = CurrentMemoryContext;
-	make_state(stream->check);
-}
+	StreamCheck *check = stream->check;
 
-static bool
-breaks_not_null(const Stream *stream, const bool *isnull, int i)
-{
-	return isnull[i] && stream->columns[i].source != SOURCE_NONE &&
-		   (stream->columns[i].not_null || i == stream->event_time - 1);
+	check->context = CurrentMemoryContext;
+	check->nrequired = 0;
+	for (int i = 0; i < stream->natts; i++)
+		if (is_required(stream, i))
+			check->required[check->nrequired++] = i;
+	/* a function that an expression calls may have been replaced */
+	for (int i = 0; i < check->nrules; i++)
+		if (check->rules[i].passed)
+			memo_forget(check->rules[i].passed);
+	make_state(check);
 }
 
 static CheckFault
 check_not_null(const Stream *stream, const bool *isnull)
 {
+	const StreamCheck *check = stream->check;
 	CheckFault fault = {0, NULL, NULL};
 
-	for (int i = 0; i < stream->natts; i++)
-		if (breaks_not_null(stream, isnull, i))
+	for (int i = 0; i < check->nrequired; i++)
+		if (isnull[check->required[i]])
 		{
 			fault.code = ERRCODE_NOT_NULL_VIOLATION;
-			fault.column = stream->columns[i].name;
+			fault.column = stream->columns[check->required[i]].name;
 			return fault;
 		}
 	return fault;
@@ -189,8 +218,11 @@ static int
 check_rule(StreamCheck *check, const Rule *rule, Datum *values, bool *isnull)
 {
 	Evaluation evaluation = {check, rule, false};
+	Memo *memo = rule->column > 0 && !isnull[rule->column - 1] ? rule->passed : NULL;
 	int code;
 
+	if (memo && memo_has(memo, values[rule->column - 1]))
+		return 0;
 	if (check->generation != guard_generation())
 		renew_state(check);
 	point_slot(check, values, isnull);
@@ -198,7 +230,11 @@ check_rule(StreamCheck *check, const Rule *rule, Datum *values, bool *isnull)
 	if (code)
 		return code;
 	ResetExprContext(check->econtext);
-	return evaluation.passes ? 0 : ERRCODE_CHECK_VIOLATION;
+	if (!evaluation.passes)
+		return ERRCODE_CHECK_VIOLATION;
+	if (memo)
+		memo_keep(memo, values[rule->column - 1]);
+	return 0;
 }
 
 CheckFault
@@ -226,12 +262,15 @@ check_all(Stream *stream, Datum *values, bool *isnull, Bitmapset **columns)
 	StreamCheck *check = stream->check;
 	List *broken = NIL;
 
-	for (int i = 0; i < stream->natts; i++)
-		if (breaks_not_null(stream, isnull, i))
-		{
-			broken = lappend(broken, psprintf("%s_not_null", stream->columns[i].name));
-			*columns = bms_add_member(*columns, i + 1);
-		}
+	for (int i = 0; i < check->nrequired; i++)
+	{
+		int column = check->required[i];
+
+		if (!isnull[column])
+			continue;
+		broken = lappend(broken, psprintf("%s_not_null", stream->columns[column].name));
+		*columns = bms_add_member(*columns, column + 1);
+	}
 	for (int i = 0; i < check->nrules; i++)
 		if (check_rule(check, &check->rules[i], values, isnull))
 		{

@@ -141,7 +141,10 @@ check_options(const Stream *stream, const StreamColumn *column, const char *path
 static void *
 alloc_in_batch(void *arena, size_t size)
 {
-	return batch_alloc(arena, size);
+	const StreamColumn *column = arena;
+
+	return column->unread ? batch_alloc_passing(column->batch, size)
+						  : batch_alloc(column->batch, size);
 }
 
 static void
@@ -168,7 +171,8 @@ load_column(Stream *stream, StreamColumn *column, Form_pg_attribute attribute)
 	protect_init(&column->protection, column->name, column->type, options);
 	check_options(stream, column, path, options_get(options, "meta", NULL), encoding);
 	column->protection.alloc = alloc_in_batch;
-	column->protection.arena = stream->batch;
+	column->protection.arena = column;
+	column->batch = stream->batch;
 	if (column->source == SOURCE_PATH)
 	{
 		column->path = path ? column_path_parse(path) : list_make1(pstrdup(column->name));
@@ -176,7 +180,7 @@ load_column(Stream *stream, StreamColumn *column, Form_pg_attribute attribute)
 	}
 	if (column->protection.kind == PROTECT_NONE)
 		convert_init(&column->conversion, attribute->atttypid, attribute->atttypmod,
-					 parse_encoding(encoding), alloc_in_batch, stream->batch);
+					 parse_encoding(encoding), alloc_in_batch, column);
 }
 
 /* ---------------------------------------------------------------- no second way */

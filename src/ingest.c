@@ -57,11 +57,12 @@ ingest_plan(Stream *stream, const List *aggregates)
 
 	for (int i = 0; i < stream->natts; i++)
 	{
-		Protection *protection = &stream->columns[i].protection;
+		StreamColumn *column = &stream->columns[i];
+		Protection *protection = &column->protection;
 
-		protection->unread =
-			(protection->kind == PROTECT_HMAC || protection->kind == PROTECT_SHA256) &&
-			!bms_is_member(i + 1, columns);
+		column->unread = !bms_is_member(i + 1, columns);
+		protection->unread = column->unread && (protection->kind == PROTECT_HMAC ||
+												protection->kind == PROTECT_SHA256);
 	}
 	bms_free(columns);
 }
@@ -187,6 +188,22 @@ judge_record(Ingest *ingest, const Record *record, Partition *partition)
 	row->length = record->length;
 }
 
+static void
+reach(Partition *partition, int64 next_offset)
+{
+	if (next_offset <= partition->next_offset)
+		return;
+	partition->batch.gaps += next_offset - partition->next_offset;
+	partition->next_offset = next_offset;
+	partition->touched = true;
+}
+
+void
+ingest_reach(Ingest *ingest, int32 id, int64 next_offset)
+{
+	reach(progress_partition(ingest->progress, id, next_offset), next_offset);
+}
+
 void
 ingest_record(Ingest *ingest, const Record *record)
 {
@@ -195,7 +212,7 @@ ingest_record(Ingest *ingest, const Record *record)
 
 	if (record->offset < partition->next_offset)
 		return;
-	ingest_reach(ingest, record->partition, record->offset);
+	reach(partition, record->offset);
 	old = MemoryContextSwitchTo(ingest->stream->batch->data);
 	judge_record(ingest, record, partition);
 	MemoryContextSwitchTo(old);
@@ -203,18 +220,6 @@ ingest_record(Ingest *ingest, const Record *record)
 	partition->next_offset = record->offset + 1;
 	partition->touched = true;
 	partition->idle = false;
-}
-
-void
-ingest_reach(Ingest *ingest, int32 id, int64 next_offset)
-{
-	Partition *partition = progress_partition(ingest->progress, id, next_offset);
-
-	if (next_offset <= partition->next_offset)
-		return;
-	partition->batch.gaps += next_offset - partition->next_offset;
-	partition->next_offset = next_offset;
-	partition->touched = true;
 }
 
 /* ---------------------------------------------------------------- the end of the batch */

@@ -52,8 +52,8 @@ extern void ingest_reach(Ingest *ingest, int32 partition, int64 next_offset);
 extern TimestampTz ingest_finish(Ingest *ingest, bool close_all);
 
 /*
- * Once aggregates or constraints have changed: digests that nobody reads are not made.  Whether a
- * value is accepted does not depend on it.
+ * Once aggregates or constraints have changed: values that nobody reads are not kept, digests of them
+ * not made.  Whether a value is accepted does not depend on it.
  */
 extern void ingest_plan(Stream *stream, const List *aggregates);
 

@@ -212,9 +212,9 @@ Partition *
 progress_partition(Progress *progress, int32 id, int64 start_offset)
 {
 	int at = search(progress, id);
-	Partition *found = progress_find(progress, id);
+	Partition *found = &progress->partitions[at];
 
-	if (found)
+	if (at < progress->npartitions && found->id == id)
 		return found;
 	if (progress->npartitions == progress->capacity)
 	{

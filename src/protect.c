@@ -127,12 +127,14 @@ protect_init(Protection *protection, const char *column, Oid type, List *options
 /* ---------------------------------------------------------------- canonical forms */
 
 static bool
-make_host(Clear *clear)
+make_host(const Protection *protection, Clear *clear)
 {
 	Address address;
 
 	if (!address_parse(clear->text, clear->length, &address))
 		return false;
+	if (protection->unread)
+		return true;
 	address_unmap(&address);
 	clear->length = address_print(&address, clear->buffer);
 	clear->text = clear->buffer;
@@ -154,7 +156,7 @@ static bool
 make_canonical(const Protection *protection, Clear *clear)
 {
 	if (protection->canonical == CANONICAL_INET)
-		return make_host(clear);
+		return make_host(protection, clear);
 	if (protection->canonical == CANONICAL_LOWER)
 		make_lower(clear);
 	return true;

@@ -41,6 +41,8 @@ struct Quarantine
 	int capacity;
 	Datum *values[COLUMNS];
 	bool *isnull[COLUMNS];
+	RecordFault last; /* of the last record */
+	char *last_rules;
 };
 
 /* rules are arrays as text: an array of arrays would have to be rectangular */
@@ -133,6 +135,59 @@ rules_text(const List *rules)
 	return OidOutputFunctionCall(F_ARRAY_OUT, catalog_array(names, NULL, count, TEXTOID));
 }
 
+/* Names are constant or the stream's, so the same ones are the same pointers. */
+static bool
+is_same_fault(const RecordFault *a, const RecordFault *b)
+{
+	return a->code == b->code && a->stage == b->stage && a->column == b->column &&
+		   a->rule == b->rule && a->aggregate == b->aggregate;
+}
+
+/* Faults come in masses of one kind: their words are made once. */
+static void
+put_fault(Quarantine *quarantine, const RecordFault *fault)
+{
+	int row = quarantine->count;
+
+	if (row > 0 && is_same_fault(fault, &quarantine->last))
+	{
+		for (int i = COLUMN_STAGE; i <= COLUMN_NAME; i++)
+		{
+			quarantine->values[i][row] = quarantine->values[i][row - 1];
+			quarantine->isnull[i][row] = quarantine->isnull[i][row - 1];
+		}
+		return;
+	}
+	put_text(quarantine, COLUMN_STAGE, fault->stage);
+	put_text(quarantine, COLUMN_CODE, unpack_sql_state(fault->code));
+	put_text(quarantine, COLUMN_REASON, record_fault_reason(fault));
+	put_text(quarantine, COLUMN_NAME, fault->column);
+	quarantine->last = *fault;
+}
+
+/* One broken rule, the same as that of the record before. */
+static bool
+repeats_rules(const Quarantine *quarantine, const List *rules)
+{
+	return quarantine->count > 0 && quarantine->last_rules && list_length(rules) == 1 &&
+		   strcmp(linitial(rules), quarantine->last_rules) == 0;
+}
+
+static void
+put_rules(Quarantine *quarantine, const List *rules)
+{
+	int row = quarantine->count;
+
+	if (repeats_rules(quarantine, rules))
+	{
+		quarantine->values[COLUMN_RULES][row] = quarantine->values[COLUMN_RULES][row - 1];
+		quarantine->isnull[COLUMN_RULES][row] = false;
+		return;
+	}
+	put_text(quarantine, COLUMN_RULES, rules_text(rules));
+	quarantine->last_rules = list_length(rules) == 1 ? pstrdup(linitial(rules)) : NULL;
+}
+
 void
 quarantine_add(Quarantine *quarantine, const Record *record, const RecordFault *fault,
 			   Datum document, const List *rules)
@@ -147,11 +202,8 @@ quarantine_add(Quarantine *quarantine, const Record *record, const RecordFault *
 	quarantine->values[COLUMN_RECORD][row] = datumCopy(document, false, -1);
 	quarantine->isnull[COLUMN_PARTITION][row] = quarantine->isnull[COLUMN_OFFSET][row] =
 		quarantine->isnull[COLUMN_RECORD][row] = false;
-	put_text(quarantine, COLUMN_STAGE, fault->stage);
-	put_text(quarantine, COLUMN_CODE, unpack_sql_state(fault->code));
-	put_text(quarantine, COLUMN_REASON, record_fault_reason(fault));
-	put_text(quarantine, COLUMN_NAME, fault->column);
-	put_text(quarantine, COLUMN_RULES, rules_text(rules));
+	put_fault(quarantine, fault);
+	put_rules(quarantine, rules);
 	quarantine->count++;
 	MemoryContextSwitchTo(old);
 }

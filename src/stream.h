@@ -36,6 +36,8 @@ typedef struct StreamColumn
 	char *header; /* its name */
 	Oid type;
 	bool not_null;
+	bool unread; /* by aggregates and CHECKs: values are judged, and not kept */
+	Batch *batch;
 	Conversion conversion;
 	Protection protection;
 } StreamColumn;

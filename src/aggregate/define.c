@@ -339,13 +339,12 @@ register_aggregate(const Request *request)
 static void
 make_first_row(const Request *request)
 {
-	char *sql;
+	Upsert *upsert;
 
 	if (request->definition->nkeys > 0)
 		return;
-	sql =
-		rewrite_upsert_sql(rewrite_upsert(request->definition, qualified(request, "_state")), NULL);
-	run_empty(request->stream, sql);
+	upsert = rewrite_upsert(request->definition, qualified(request, "_state"));
+	run_empty(request->stream, rewrite_upsert_sql(upsert, upsert->insert, NULL));
 }
 
 /* ---------------------------------------------------------------- create_aggregate */

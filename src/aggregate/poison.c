@@ -90,7 +90,7 @@ overflowing_column(Search *search, int row)
 	{
 		const StateMerge *merge = lfirst(cell);
 
-		if (code_of_rows(search, row, row + 1, rewrite_upsert_sql(upsert, merge)))
+		if (code_of_rows(search, row, row + 1, rewrite_upsert_sql(upsert, upsert->insert, merge)))
 			return merge->column;
 	}
 	return NULL;

@@ -11,9 +11,6 @@
  * palloc'd SQL; state is the state table's qualified, quoted name.
  */
 
-/* The SELECT of one batch: keys, then partial results, in the order of the state columns. */
-extern char *rewrite_partial_select(const Definition *definition);
-
 /* How a batch's partial result goes into a column of the state table. */
 typedef struct StateMerge
 {
@@ -25,15 +22,17 @@ typedef struct StateMerge
 typedef struct Upsert
 {
 	char *insert; /* INSERT INTO … SELECT … */
+	char *rows;	  /* the SELECT that grouping.c groups the rows of, and … */
+	char *groups; /* … INSERT INTO … SELECT … of its groups */
 	char *keys;	  /* the conflict's columns */
 	List *merges; /* of StateMerge */
 } Upsert;
 
 extern Upsert *rewrite_upsert(const Definition *definition, const char *state);
-/* Its whole text; with one merge only, to learn which of them fails. */
-extern char *rewrite_upsert_sql(const Upsert *upsert, const StateMerge *only);
+/* The whole text of an insert of it; with one merge only, to learn which of them fails. */
+extern char *rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *only);
 
-/* CREATE TABLE of the state, with the types of the partial SELECT. */
+/* CREATE TABLE of the state, with the types of the batch's SELECT. */
 extern char *rewrite_create_table(const Definition *definition, const char *state);
 
 /* The view's SELECT over the state table. */

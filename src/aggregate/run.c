@@ -134,7 +134,11 @@ understand(Loaded *loaded)
 	aggregate->window = definition->window;
 	aggregate->columns = definition_columns(definition);
 	aggregate->upsert = rewrite_upsert(definition, stream_name(aggregate->state));
-	aggregate->sql = rewrite_upsert_sql(aggregate->upsert, NULL);
+	aggregate->grouping = grouping_create(definition);
+	aggregate->rows.sql = aggregate->upsert->rows;
+	aggregate->whole.sql = rewrite_upsert_sql(
+		aggregate->upsert,
+		aggregate->grouping ? aggregate->upsert->groups : aggregate->upsert->insert, NULL);
 }
 
 List *
@@ -183,6 +187,14 @@ run_columns(const List *aggregates)
 	return columns;
 }
 
+static void
+free_plan(OwnPlan *own)
+{
+	if (own->plan)
+		SPI_freeplan(own->plan);
+	own->plan = NULL;
+}
+
 void
 run_free(List *aggregates)
 {
@@ -192,9 +204,8 @@ run_free(List *aggregates)
 	{
 		Aggregate *aggregate = lfirst(cell);
 
-		if (aggregate->plan)
-			SPI_freeplan(aggregate->plan);
-		aggregate->plan = NULL;
+		free_plan(&aggregate->rows);
+		free_plan(&aggregate->whole);
 	}
 }
 
@@ -252,36 +263,66 @@ run_skipped_rows(const Aggregate *aggregate, const Batch *batch)
  * them anew under the definition's, so it is made anew here.
  */
 static SPIPlanPtr
-own_plan(Aggregate *aggregate)
+own_plan(OwnPlan *own, const Aggregate *aggregate)
 {
-	if (aggregate->plan && !SPI_plan_is_valid(aggregate->plan))
-	{
-		SPI_freeplan(aggregate->plan);
-		aggregate->plan = NULL;
-	}
-	if (aggregate->plan)
-		return aggregate->plan;
-	aggregate->plan = SPI_prepare(aggregate->sql, 0, NULL);
-	if (aggregate->plan == NULL || SPI_keepplan(aggregate->plan) != 0)
+	if (own->plan && !SPI_plan_is_valid(own->plan))
+		free_plan(own);
+	if (own->plan)
+		return own->plan;
+	own->plan = SPI_prepare(own->sql, 0, NULL);
+	if (own->plan == NULL || SPI_keepplan(own->plan) != 0)
 		elog(ERROR, "could not prepare the statement of aggregate \"%s\"", aggregate->name);
-	return aggregate->plan;
+	return own->plan;
+}
+
+static void
+check_result(const Aggregate *aggregate, int result, int expected)
+{
+	if (result != expected)
+		elog(ERROR, "unexpected result of aggregate \"%s\": %s", aggregate->name,
+			 SPI_result_code_string(result));
+}
+
+/* The rows go into groups, and those into the state. */
+static void
+execute_grouped(Aggregate *aggregate, SPIPlanPtr rows, SPIPlanPtr groups)
+{
+	Grouping *grouping = aggregate->grouping;
+	SPIExecuteOptions options = {.dest = grouping_begin(grouping)};
+	Grouping *before;
+
+	check_result(aggregate, SPI_execute_plan_extended(rows, &options), SPI_OK_SELECT);
+	if (grouping_count(grouping) == 0)
+		return;
+	before = grouping_offer(grouping);
+	PG_TRY();
+	{
+		check_result(aggregate, SPI_execute_plan(groups, NULL, NULL, false, 0), SPI_OK_INSERT);
+	}
+	PG_FINALLY();
+	{
+		(void) grouping_offer(before);
+	}
+	PG_END_TRY();
 }
 
 static void
 execute(const RowRun *run)
 {
 	Aggregate *aggregate = run->aggregate;
+	bool grouped = aggregate->grouping && run->sql == NULL;
 	int level = NewGUCNestLevel();
+	SPIPlanPtr rows;
 	SPIPlanPtr plan;
-	int result;
 
 	run_apply_neutral_settings();
-	plan = run->sql ? SPI_prepare(run->sql, 0, NULL) : own_plan(aggregate);
+	rows = grouped ? own_plan(&aggregate->rows, aggregate) : NULL;
+	plan = run->sql ? SPI_prepare(run->sql, 0, NULL) : own_plan(&aggregate->whole, aggregate);
 	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
-	result = SPI_execute_plan(plan, NULL, NULL, false, 0);
-	if (result != SPI_OK_INSERT)
-		elog(ERROR, "unexpected result of aggregate \"%s\": %s", aggregate->name,
-			 SPI_result_code_string(result));
+	if (grouped)
+		execute_grouped(aggregate, rows, plan);
+	else
+		check_result(aggregate, SPI_execute_plan(plan, NULL, NULL, false, 0), SPI_OK_INSERT);
 	AtEOXact_GUC(true, level);
 }
 

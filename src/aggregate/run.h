@@ -9,8 +9,16 @@
 
 #include "batch.h"
 #include "fdw/scan.h"
+#include "grouping.h"
 #include "rewrite.h"
 #include "window.h"
+
+/* A statement and its plan, made at the first batch. */
+typedef struct OwnPlan
+{
+	char *sql;
+	SPIPlanPtr plan;
+} OwnPlan;
 
 typedef struct Aggregate
 {
@@ -24,9 +32,10 @@ typedef struct Aggregate
 	char *datestyle;
 	char *intervalstyle;
 	Upsert *upsert;
-	char *sql;		 /* the upsert as one statement */
-	SPIPlanPtr plan; /* of it, made at the first batch */
-	int64 rows_in;	 /* of this batch */
+	Grouping *grouping; /* NULL: the statement groups by itself */
+	OwnPlan rows;		/* of the grouping */
+	OwnPlan whole;		/* the upsert as one statement, of groups where there is a grouping */
+	int64 rows_in;		/* of this batch */
 	int64 late_rows;
 	int64 late_pairs;
 	Bitmapset *columns; /* of the stream, that the query reads */

@@ -7,6 +7,7 @@
 
 #include "number.h"
 
+#define SAFE_DIGITS 18 /* of an int64, whatever they are */
 #define EXPONENT_LIMIT INT64CONST(10000000000)
 
 static inline bool
@@ -123,6 +124,25 @@ rounds_up(const NumberShape *shape, int dropped_first, bool odd)
 	return shape->lowest < -1 || odd;
 }
 
+/* Digits alone that cannot overflow, as most times are written; false for any other form. */
+static bool
+scale_short(const char *text, size_t length, int shift, int64 *value)
+{
+	static const int64 powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
+	int64 found = 0;
+
+	if (length == 0 || shift < 0 || shift >= (int) lengthof(powers) || length + shift > SAFE_DIGITS)
+		return false;
+	for (size_t i = 0; i < length; i++)
+	{
+		if (!is_digit(text[i]))
+			return false;
+		found = found * 10 + (text[i] - '0');
+	}
+	*value = found * powers[shift];
+	return true;
+}
+
 NumberResult
 number_scaled(const char *text, size_t length, int shift, int64 *value)
 {
@@ -131,6 +151,8 @@ number_scaled(const char *text, size_t length, int shift, int64 *value)
 	int64 power;
 	int dropped_first = 0;
 
+	if (scale_short(text, length, shift, value))
+		return NUMBER_OK;
 	if (!number_shape(text, length, &shape))
 		return NUMBER_SYNTAX;
 	shape.highest += shift;

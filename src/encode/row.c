@@ -7,7 +7,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/builtins.h"
+#include "common/string.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -111,12 +111,16 @@ set_partition(RowWriter *writer, int i, Datum value, Record *record)
 {
 	StringInfoData text;
 
+	char *end;
+
 	initStringInfo(&text);
 	value_write_text(&writer->values[i], value, &text);
-	record->partition = pg_strtoint32(text.data);
-	if (record->partition < 0)
+	/* not by PostgreSQL's functions: their errors quote the value */
+	errno = 0;
+	record->partition = strtoint(text.data, &end, 10);
+	if (end == text.data || *end != '\0' || errno != 0 || record->partition < 0)
 		refuse(&writer->stream->columns[i], ERRCODE_INVALID_PARAMETER_VALUE,
-			   "Partitions are numbered from 0.");
+			   "Partitions are whole numbers from 0 on.");
 }
 
 /* Kafka keeps milliseconds, and takes 0 for no time. */
@@ -154,8 +158,19 @@ add_header(Record *record, const char *name, const char *value, size_t length)
 	record->headers = headers;
 }
 
+/* Of what a protected column reads nothing is written, by no way. */
 static void
-add_headers(const StreamColumn *column, Datum value, Record *record)
+check_header(const Stream *stream, const char *name)
+{
+	for (int i = 0; i < stream->natts; i++)
+		if (stream->columns[i].source == SOURCE_HEADER &&
+			stream->columns[i].protection.kind != PROTECT_NONE &&
+			strcmp(stream->columns[i].header, name) == 0)
+			refuse_protected(&stream->columns[i]);
+}
+
+static void
+add_headers(const Stream *stream, const StreamColumn *column, Datum value, Record *record)
 {
 	Jsonb *headers = DatumGetJsonbP(value);
 	JsonbIterator *iterator = JsonbIteratorInit(&headers->root);
@@ -169,6 +184,7 @@ add_headers(const StreamColumn *column, Datum value, Record *record)
 	{
 		char *name = pnstrdup(key.val.string.val, key.val.string.len);
 
+		check_header(stream, name);
 		(void) JsonbIteratorNext(&iterator, &header, true);
 		if (header.type == jbvNull)
 			add_header(record, name, NULL, 0);
@@ -189,7 +205,7 @@ set_headers(RowWriter *writer, const Datum *values, const bool *isnull, Record *
 
 	for (int i = 0; i < stream->natts; i++)
 		if (!isnull[i] && stream->columns[i].source == SOURCE_HEADERS)
-			add_headers(&stream->columns[i], values[i], record);
+			add_headers(stream, &stream->columns[i], values[i], record);
 	for (int i = 0; i < stream->natts; i++)
 		if (!isnull[i] && stream->columns[i].source == SOURCE_HEADER)
 		{

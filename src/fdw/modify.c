@@ -33,6 +33,7 @@
 #include "streamagg.h"
 
 #define ROWS_AT_ONCE 100
+#define BYTES_AT_ONCE (8 * 1024 * 1024)
 
 /* One statement's writing into one stream. */
 typedef struct Insert
@@ -310,15 +311,17 @@ exec_insert(EState *estate, ResultRelInfo *result, TupleTableSlot *slot, TupleTa
 	return slot;
 }
 
-/* A trigger may look at what came before its row. */
+/* A trigger may look at what came before its row.  The executor keeps two copies of all rows of a batch. */
 static int
 batch_size(ResultRelInfo *result)
 {
 	const TriggerDesc *triggers = result->ri_TrigDesc;
+	const Insert *insert = result->ri_FdwState;
 
-	return triggers && (triggers->trig_insert_before_row || triggers->trig_insert_after_row)
-			   ? 1
-			   : ROWS_AT_ONCE;
+	if (insert == NULL ||
+		(triggers && (triggers->trig_insert_before_row || triggers->trig_insert_after_row)))
+		return 1;
+	return Max(1, Min(ROWS_AT_ONCE, BYTES_AT_ONCE / insert->stream->max_message_bytes));
 }
 
 static void

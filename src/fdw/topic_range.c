@@ -13,6 +13,7 @@
 
 #include "catalog.h"
 #include "fdw/topic_range.h"
+#include "streamagg.h"
 
 static CatalogStatement read_starts = {
 	"SELECT partition, start_offset FROM streamagg.partition_progress WHERE stream = $1",
@@ -198,15 +199,26 @@ topic_range_holds(const TopicRange *range, const KafkaMessage *message)
 		   message->offset < range->partitions[message->partition].stop;
 }
 
+/* Fewer rows without an error would be a wrong result. */
+static void
+raise_shorter(int32 partition, int64 stop, int64 end)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("partition %d has become shorter while it was read", partition),
+			 errdetail("It should be read to offset " INT64_FORMAT
+					   ", and ends before offset " INT64_FORMAT ".",
+					   stop - 1, end),
+			 errhint("The topic may have been deleted and made anew. Run the SELECT again.")));
+}
+
 void
-topic_range_confirm(TopicRange *range, KafkaConsumer *consumer)
+topic_range_confirm(const TopicRange *range, KafkaConsumer *consumer)
 {
 	KafkaLookup *ends = look_up(range, consumer, KAFKA_LAST);
 
 	for (int i = 0; i < range->count; i++)
-	{
-		range->partitions[i].stop = Min(range->partitions[i].stop, ends[i].offset);
-		stop_if_read(range, consumer, i);
-	}
+		if (range->partitions[i].reading && ends[i].offset < range->partitions[i].stop)
+			raise_shorter(i, range->partitions[i].stop, ends[i].offset);
 	pfree(ends);
 }

@@ -44,7 +44,10 @@ topic_range_note(TopicRange *range, KafkaConsumer *consumer, const KafkaMessage 
 /* Whether the message is one of those to be read. */
 extern bool topic_range_holds(const TopicRange *range, const KafkaMessage *message);
 
-/* When nothing has come for a while: raises 08006 when no broker answers; ends what has become shorter. */
-extern void topic_range_confirm(TopicRange *range, KafkaConsumer *consumer);
+/*
+ * When nothing has come for a while: raises 08006 when no broker answers, 22000 when what is to be read is
+ * not there any more.
+ */
+extern void topic_range_confirm(const TopicRange *range, KafkaConsumer *consumer);
 
 #endif

@@ -31,6 +31,7 @@
 #include "guard.h"
 #include "key.h"
 #include "message.h"
+#include "streamagg.h"
 
 #define FIRST_CHUNK 256
 #define LARGEST_CHUNK 4096
@@ -169,6 +170,14 @@ judge_chunk(TopicScan *scan)
 
 /* ---------------------------------------------------------------- messages */
 
+static void
+close_consumer(TopicScan *scan)
+{
+	if (scan->consumer)
+		kafka_consumer_destroy(scan->consumer);
+	scan->consumer = NULL;
+}
+
 /* Until something may have come, or a slice is over. */
 static void
 wait_for_messages(TopicScan *scan)
@@ -211,28 +220,25 @@ take_messages(TopicScan *scan)
 	return false;
 }
 
-/* The next chunk with rows; false at the end. */
+/* The next chunk with rows; false at the end, where no consumer is needed any more. */
 static bool
 next_rows(TopicScan *scan)
 {
+	if (scan->consumer == NULL)
+		return false;
 	do
 	{
 		if (scan->judged == kafka_consumer_count(scan->consumer) && !take_messages(scan))
+		{
+			close_consumer(scan);
 			return false;
+		}
 		judge_chunk(scan);
 	} while (scan->stream->batch->nrows == 0);
 	return true;
 }
 
 /* ---------------------------------------------------------------- life */
-
-static void
-close_consumer(TopicScan *scan)
-{
-	if (scan->consumer)
-		kafka_consumer_destroy(scan->consumer);
-	scan->consumer = NULL;
-}
 
 static void
 open_topic(TopicScan *scan)

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "miscadmin.h"
+#include "storage/fd.h"
 #include "utils/timestamp.h"
 
 #include "client.h"
@@ -23,6 +24,8 @@
 #define LOG_LINES 8
 #define DESTROY_SECONDS 3
 #define QUIET_MS 60000
+#define LONGEST_TOPIC 249
+#define CLIENT_FDS 10				  /* about what a client has open */
 #define SCRAM_WITH_KAFKA_4 0x02060100 /* older ones send a nonce that Kafka 4 refuses */
 #define TEXT_BYTES sizeof(((KafkaTrouble *) NULL)->text)
 
@@ -102,6 +105,37 @@ raise_not_created(rd_kafka_resp_err_t error, const char *text)
 							"server.")));
 }
 
+static void
+release_fds(int count)
+{
+	while (count-- > 0)
+		ReleaseExternalFD();
+}
+
+/* False: PostgreSQL needs the rest for files.  Without any it could not even write its WAL. */
+static bool
+acquire_fds(void)
+{
+	for (int i = 0; i < CLIENT_FDS; i++)
+		if (!AcquireExternalFD())
+		{
+			release_fds(i);
+			return false;
+		}
+	return true;
+}
+
+static void
+raise_too_many(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					errmsg("too many Kafka clients in one session"),
+					errdetail("Each open scan of a topic and each running INSERT has one, which "
+							  "takes some %d file descriptors.",
+							  CLIENT_FDS),
+					errhint("Close cursors over streams, or set max_files_per_process higher.")));
+}
+
 rd_kafka_t *
 kafka_client_create(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 {
@@ -110,6 +144,11 @@ kafka_client_create(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 	sigset_t before;
 	rd_kafka_t *client;
 
+	if (!acquire_fds())
+	{
+		rd_kafka_conf_destroy(conf);
+		raise_too_many();
+	}
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	/* threads inherit the mask: PostgreSQL's signals must reach the main thread only */
@@ -122,10 +161,27 @@ kafka_client_create(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 		rd_kafka_resp_err_t why = rd_kafka_last_error();
 
 		rd_kafka_conf_destroy(conf);
+		release_fds(CLIENT_FDS);
 		raise_not_created(why, error);
 	}
 	rd_kafka_set_log_queue(client, NULL);
 	return client;
+}
+
+void
+kafka_require_topic(const char *name)
+{
+	static const char legal[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t length = strlen(name);
+
+	if (length > 0 && length <= LONGEST_TOPIC && strspn(name, legal) == length)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INVALID_NAME),
+					errmsg("no topic can have the name \"%s\"", kafka_clean_text(name)),
+					errdetail("Names of topics have up to %d letters A to Z, digits, points, "
+							  "underscores and hyphens.",
+							  LONGEST_TOPIC),
+					errhint("Check the stream's option topic.")));
 }
 
 static void *
@@ -149,7 +205,9 @@ kafka_client_destroy(rd_kafka_t *client)
 	{
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec += DESTROY_SECONDS;
-		if (pthread_timedjoin_np(thread, NULL, &until) != 0)
+		if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+			release_fds(CLIENT_FDS);
+		else
 			pthread_detach(thread);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -242,6 +300,12 @@ kafka_sqlstate(rd_kafka_resp_err_t error)
 		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
 		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 			return ERRCODE_DATA_EXCEPTION;
+		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+			return ERRCODE_INVALID_NAME;
+		case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+			return ERRCODE_DATETIME_FIELD_OVERFLOW;
+		case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+			return ERRCODE_INVALID_PARAMETER_VALUE;
 		case RD_KAFKA_RESP_ERR__BAD_MSG:
 		case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
 		case RD_KAFKA_RESP_ERR_INVALID_MSG:
@@ -283,7 +347,15 @@ kafka_hint(rd_kafka_resp_err_t error)
 				   "a record may be.";
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
 			return "Check the stream's option topic.";
+		case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+			return "The topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms "
+				   "say how far the time of a record may be from the broker's.";
+		case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+			return "A topic that is compacted takes no record without a key: give the stream a "
+				   "column with meta 'key', and this a value.";
 		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
 		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 			return "The records were deleted before they were read. A SELECT can be run again; "

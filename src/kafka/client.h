@@ -30,11 +30,14 @@ kafka_conf_create(Oid server, Oid user, int memory_kb, KafkaTrouble *trouble);
 extern void kafka_conf_try(rd_kafka_conf_t *conf, const char *property, const char *value);
 extern void kafka_conf_set(rd_kafka_conf_t *conf, const char *property, const char *value);
 
-/* A handle whose threads have all signals blocked.  Errors: HV00L, 53000 no resources. */
+/* A handle whose threads have all signals blocked.  Errors: HV00L, 53000 no resources or too many. */
 extern rd_kafka_t *kafka_client_create(rd_kafka_type_t type, rd_kafka_conf_t *conf);
 
 /* Ends the handle, waiting 3 s at the most: what hangs is left behind. */
 extern void kafka_client_destroy(rd_kafka_t *client);
+
+/* Raises 42602 where no topic can have this name: of some the library makes no object, only NULL. */
+extern void kafka_require_topic(const char *name);
 
 /* Serves callbacks, then logs what the library had to say, at most once a minute a text. */
 extern void kafka_client_serve(rd_kafka_t *client);

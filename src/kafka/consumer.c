@@ -21,6 +21,8 @@
 
 #define PATIENCE_MS 10000
 #define CHUNK 4096
+#define AHEAD 8 /* messages */
+#define AHEAD_BYTES 256
 #define WITH_QUEUE_BACKOFF 0x02020000 /* the property fetch.queue.backoff.ms */
 
 struct KafkaConsumer
@@ -35,6 +37,7 @@ struct KafkaConsumer
 	int64 bytes; /* of the messages taken */
 	int64 max_bytes;
 	rd_kafka_message_t **messages;
+	rd_kafka_message_t *failure; /* that is being raised: the library counts it until it is freed */
 	KafkaTrouble trouble;
 };
 
@@ -84,9 +87,10 @@ kafka_consumer_create(const KafkaConsumerConfig *config)
 	KafkaConsumer *consumer = MemoryContextAllocZero(context, sizeof(KafkaConsumer));
 	static const uint64 one = 1;
 
+	kafka_require_topic(config->topic);
 	consumer->context = context;
 	consumer->capacity = config->max_messages;
-	consumer->max_bytes = (int64) config->memory_kb * 1024 / 2;
+	consumer->max_bytes = (int64) config->memory_kb * 1024;
 	consumer->messages =
 		MemoryContextAllocHuge(context, sizeof(void *) * (Size) consumer->capacity);
 	consumer->client =
@@ -271,20 +275,35 @@ kafka_consumer_pause(KafkaConsumer *consumer, int32 partition)
 
 /* ---------------------------------------------------------------- records */
 
-/* What is neither a record nor the end of a partition: raised, unless it passes by itself. */
-static void
-judge_error(KafkaConsumer *consumer, const rd_kafka_message_t *message)
+/* What is neither a record nor the end of a partition: whether it will not pass by itself. */
+static bool
+is_failure(KafkaConsumer *consumer, const rd_kafka_message_t *message)
 {
 	if (kafka_is_passing(message->err))
 	{
 		consumer->trouble.error = message->err;
 		strlcpy(consumer->trouble.text, rd_kafka_message_errstr(message),
 				sizeof(consumer->trouble.text));
-		return;
+		return false;
 	}
 	/* nobody needs the group that librdkafka wants a name for */
-	if (message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
-		return;
+	return message->err != RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+}
+
+static void
+keep_first_failure(KafkaConsumer *consumer, rd_kafka_message_t *message)
+{
+	if (consumer->failure == NULL && is_failure(consumer, message))
+		consumer->failure = message;
+	else
+		rd_kafka_message_destroy(message);
+}
+
+static void
+raise_failure(const KafkaConsumer *consumer)
+{
+	const rd_kafka_message_t *message = consumer->failure;
+
 	ereport(ERROR, (errcode(kafka_sqlstate(message->err)),
 					errmsg("could not read topic \"%s\" partition %d offset " INT64_FORMAT,
 						   kafka_clean_text(rd_kafka_topic_name(consumer->topic)),
@@ -309,10 +328,12 @@ kafka_consumer_take(KafkaConsumer *consumer)
 	{
 		rd_kafka_message_t *message = consumer->messages[consumer->count + i];
 
+		if (i + AHEAD < taken)
+			__builtin_prefetch(consumer->messages[consumer->count + i + AHEAD]);
+
 		if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		{
-			judge_error(consumer, message);
-			rd_kafka_message_destroy(message);
+			keep_first_failure(consumer, message);
 			continue;
 		}
 		consumer->messages[kept++] = message;
@@ -321,6 +342,9 @@ kafka_consumer_take(KafkaConsumer *consumer)
 	if (kept > consumer->count)
 		kafka_trouble_clear(&consumer->trouble);
 	consumer->count = kept;
+	/* only now that all are kept or freed: what nobody frees, the client's end waits for in vain */
+	if (consumer->failure)
+		raise_failure(consumer);
 	return kept;
 }
 
@@ -355,11 +379,29 @@ kafka_consumer_is_full(const KafkaConsumer *consumer)
 	return consumer->count == consumer->capacity || consumer->bytes >= consumer->max_bytes;
 }
 
+/*
+ * Another thread made the messages, long before they are read: the processor is told to load what comes
+ * next while it works on this one.
+ */
+static inline void
+fetch_ahead(const KafkaConsumer *consumer, int number)
+{
+	const char *payload;
+
+	if (number + 2 * AHEAD >= consumer->count)
+		return;
+	__builtin_prefetch(consumer->messages[number + 2 * AHEAD]);
+	payload = consumer->messages[number + AHEAD]->payload;
+	for (int line = 0; line < AHEAD_BYTES; line += 64)
+		__builtin_prefetch(payload + line);
+}
+
 void
 kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *message)
 {
 	const rd_kafka_message_t *found = consumer->messages[number];
 
+	fetch_ahead(consumer, number);
 	message->kind = found->err ? KAFKA_END : KAFKA_RECORD;
 	message->partition = found->partition;
 	message->offset = found->offset;
@@ -368,6 +410,16 @@ kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *
 	message->key = found->key;
 	message->key_length = found->key_len;
 	message->timestamp = rd_kafka_message_timestamp(found, NULL);
+}
+
+KafkaMessageKind
+kafka_consumer_place(const KafkaConsumer *consumer, int number, int32 *partition, int64 *offset)
+{
+	const rd_kafka_message_t *found = consumer->messages[number];
+
+	*partition = found->partition;
+	*offset = found->offset;
+	return found->err ? KAFKA_END : KAFKA_RECORD;
 }
 
 static rd_kafka_headers_t *
@@ -404,7 +456,14 @@ void
 kafka_consumer_release(KafkaConsumer *consumer)
 {
 	for (int i = 0; i < consumer->count; i++)
+	{
+		if (i + AHEAD < consumer->count)
+			__builtin_prefetch(consumer->messages[i + AHEAD]);
 		rd_kafka_message_destroy(consumer->messages[i]);
+	}
+	if (consumer->failure)
+		rd_kafka_message_destroy(consumer->failure);
+	consumer->failure = NULL;
 	consumer->count = 0;
 	consumer->bytes = 0;
 }

@@ -12,7 +12,7 @@ typedef struct KafkaConsumerConfig
 	Oid user;
 	const char *topic;
 	int max_messages; /* of a batch */
-	int memory_kb;	  /* for records read ahead */
+	int memory_kb;	  /* for records read ahead, and as much for those taken */
 	int read_ahead; /* no more records, and no more memory, whatever the server's options are; 0: theirs */
 } KafkaConsumerConfig;
 
@@ -73,12 +73,15 @@ extern void kafka_consumer_pause(KafkaConsumer *consumer, int32 partition);
 
 /* Takes what is there, without waiting, behind what was taken before; the total so far. */
 extern int kafka_consumer_take(KafkaConsumer *consumer);
-/* When there is nothing, though there should be: see consumer.c; never waits. */
+/* After much was taken, or when nothing comes though it should: see consumer.c; never waits. */
 extern void kafka_consumer_nudge(KafkaConsumer *consumer, int partitions);
 extern int kafka_consumer_count(const KafkaConsumer *consumer);
 extern bool kafka_consumer_is_full(const KafkaConsumer *consumer);
 extern void
 kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *message);
+/* The least of a message; *offset is where it stands. */
+extern KafkaMessageKind
+kafka_consumer_place(const KafkaConsumer *consumer, int number, int32 *partition, int64 *offset);
 /* Headers of a message; a name and a value that is NULL for none, valid as long as the message. */
 extern int kafka_consumer_header_count(const KafkaConsumer *consumer, int number);
 extern void kafka_consumer_header(const KafkaConsumer *consumer, int number, int header,

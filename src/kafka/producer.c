@@ -90,9 +90,12 @@ KafkaProducer *
 kafka_producer_create(const KafkaProducerConfig *config)
 {
 	KafkaTrouble trouble;
-	rd_kafka_conf_t *conf = producer_conf(config, &trouble);
-	KafkaProducer *producer = MemoryContextAllocZero(TopMemoryContext, sizeof(KafkaProducer));
+	rd_kafka_conf_t *conf;
+	KafkaProducer *producer;
 
+	kafka_require_topic(config->topic);
+	conf = producer_conf(config, &trouble);
+	producer = MemoryContextAllocZero(TopMemoryContext, sizeof(KafkaProducer));
 	producer->trouble = trouble;
 	rd_kafka_conf_set_opaque(conf, &producer->trouble);
 	PG_TRY();

@@ -217,6 +217,8 @@ run_one_batch(double read_ms)
 	Counters total;
 	int poisoned;
 
+	if (kafka_consumer_is_full(worker.reader->consumer))
+		kafka_consumer_nudge(worker.reader->consumer, worker.reader->count);
 	begin();
 	ingest = ingest_begin(worker.stream);
 	ingest->aggregates = worker.aggregates;
@@ -451,6 +453,7 @@ streamagg_worker_main(Datum slot)
 	before_shmem_exit(close_reader, 0);
 	BackgroundWorkerInitializeConnectionByOid(worker.slot->database, worker.slot->owner, 0);
 	settings_apply();
+	settings_share_heap();
 	worker.standing.started = worker.standing.window_start = reader_clock();
 	PG_TRY();
 	{

@@ -15,6 +15,9 @@
 #include "streamagg.h"
 
 #define DISCOVERY_MS 10000
+/* Of the worker's memory for what is read ahead, and again for a batch: the library needs about twice a
+ * small record's length beside it, and its row as much again. */
+#define RECORDS_SHARE 8
 #define NAP_MS 1000
 #define CONFIRM_AGAIN_MS 1000
 
@@ -32,7 +35,7 @@ reader_open(const Stream *stream, int max_messages)
 {
 	Reader *reader = MemoryContextAllocZero(TopMemoryContext, sizeof(Reader));
 	KafkaConsumerConfig config = {stream->server, stream->owner, stream->topic, max_messages,
-								  streamagg_worker_memory / 2};
+								  streamagg_worker_memory / RECORDS_SHARE};
 
 	reader->consumer = kafka_consumer_create(&config);
 	return reader;
@@ -111,11 +114,11 @@ reader_has_grown(Reader *reader)
 
 /* True when the message is something to commit. */
 static bool
-note_message(Reader *reader, const KafkaMessage *message)
+note_message(Reader *reader, KafkaMessageKind kind, int32 id, int64 offset)
 {
-	ReaderPartition *partition = &reader->partitions[message->partition];
+	ReaderPartition *partition = &reader->partitions[id];
 
-	if (message->kind == KAFKA_RECORD)
+	if (kind == KAFKA_RECORD)
 	{
 		partition->at_end = false;
 		return true;
@@ -123,7 +126,7 @@ note_message(Reader *reader, const KafkaMessage *message)
 	if (!partition->at_end)
 		partition->at_end_since = reader_clock();
 	partition->at_end = true;
-	return message->offset > partition->next_offset;
+	return offset > partition->next_offset;
 }
 
 int
@@ -134,10 +137,12 @@ reader_take(Reader *reader)
 
 	for (; reader->noted < count; reader->noted++)
 	{
-		KafkaMessage message;
+		int32 partition;
+		int64 offset;
+		KafkaMessageKind kind =
+			kafka_consumer_place(reader->consumer, reader->noted, &partition, &offset);
 
-		kafka_consumer_message(reader->consumer, reader->noted, &message);
-		if (message.partition < reader->count && note_message(reader, &message))
+		if (partition < reader->count && note_message(reader, kind, partition, offset))
 			found |= READER_COMMITTABLE;
 	}
 	return found;

@@ -4,6 +4,10 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "utils/guc.h"
 
 #include "settings.h"
@@ -37,4 +41,16 @@ settings_apply(void)
 
 	for (size_t i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * One of the library's threads makes each message, ours frees it.  With a heap for each thread the
+ * memory of those that were freed comes back late and cold; a common one gives it back at once.
+ */
+void
+settings_share_heap(void)
+{
+#ifdef M_ARENA_MAX
+	(void) mallopt(M_ARENA_MAX, 1);
+#endif
 }

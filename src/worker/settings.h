@@ -7,4 +7,7 @@
 /* After the connection, before the first transaction. */
 extern void settings_apply(void);
 
+/* Before the library's threads are there. */
+extern void settings_share_heap(void);
+
 #endif

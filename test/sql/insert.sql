@@ -58,6 +58,18 @@ SELECT columns, left(vals, 40) AS vals, try(columns, vals) FROM (VALUES
   ('id, secret', '1, ''x'''), ('id, off', '1, 7'), ('id, v', '1, repeat(''x'', 1100000)'),
   ('id, n', '1, ''NaN'''), ('id, n', '1, ''Infinity'''), ('id, d', '1, ''0044-03-15 BC'''), ('id, d', '1, ''294277-01-01'''), ('id, due', '1, ''infinity'''),
   ('id, j', '1, ''null'''), ('id, a', '1, ''[2:3]={1,2}'''), ('id, j', '1, (repeat(''['', 600) || repeat('']'', 600))::jsonb')) v (columns, vals);
+-- S33: values of meta columns are not quoted; what a protected column reads is not written as a header either
+CREATE FOREIGN TABLE m (part text OPTIONS (meta 'partition'), at text OPTIONS (meta 'timestamp'), ssn text OPTIONS (meta 'header:ssn', protect 'mask'), trace text OPTIONS (meta 'header:trace'),
+  headers jsonb OPTIONS (meta 'headers'), ts timestamptz DEFAULT '2024-01-01') SERVER insert OPTIONS (event_time 'ts', topic 'topic');
+INSERT INTO m (part) VALUES ('secret');
+INSERT INTO m (part) VALUES ('99999999999');
+INSERT INTO m (part) VALUES ('1 secret');
+INSERT INTO m (at) VALUES ('secret');
+INSERT INTO m (trace, headers) VALUES ('x', '{"ssn": "secret"}');
+-- a name that no topic can have
+DO $$ BEGIN EXECUTE format('ALTER FOREIGN TABLE m OPTIONS (SET topic %L)', repeat('x', 600)); END $$;
+INSERT INTO m (trace) VALUES ('x');
+
 -- the constraint and the column are named for programs, too
 DO $$
 DECLARE

@@ -35,6 +35,24 @@ UPDATE there SET id = 1;
 DELETE FROM there;
 INSERT INTO here VALUES (now());
 
+-- statements that are for tables
+SELECT * FROM there TABLESAMPLE SYSTEM (10);
+BEGIN;
+LOCK TABLE there;
+ROLLBACK;
+VACUUM there;
+ANALYZE there;
+TRUNCATE there;
+CREATE INDEX ON there (id);
+ALTER FOREIGN TABLE there ENABLE ROW LEVEL SECURITY;
+MERGE INTO there USING (VALUES (1)) v (id) ON v.id = there.id WHEN MATCHED THEN DELETE;
+
+-- names that no topic can have; of some the library makes nothing
+CREATE FOREIGN TABLE misnamed (ts timestamptz) SERVER looking_kafka OPTIONS (topic 'no such name', event_time 'ts');
+SELECT * FROM misnamed;
+DO $$ BEGIN EXECUTE format('ALTER FOREIGN TABLE misnamed OPTIONS (SET topic %L)', repeat('x', 600)); END $$;
+SELECT * FROM misnamed;
+
 -- EXPLAIN asks no broker; the lines that are ours
 CREATE FUNCTION plan(condition text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE line text;

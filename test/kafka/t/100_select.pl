@@ -138,7 +138,7 @@ $kafka->send($open, map { tx($_) } 300 .. 309);
 is(sql('SELECT count(*), sum(n) FROM tx'), '20|190', 'B3: an open transaction is not waited for');
 $kafka->send($open, '!commit');
 is(sql('SELECT count(*), sum(n) FROM tx'), '30|' . (190 + 3045), 'once it is committed it is shown');
-$open->{run}->kill_kill;
+$kafka->end_producer($open);
 $kafka->create_topic('empty', 2);
 sql(<<'END');
 CREATE FOREIGN TABLE empty (ts timestamptz) SERVER kafka OPTIONS (topic 'empty', event_time 'ts');

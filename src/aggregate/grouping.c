@@ -1,0 +1,551 @@
+/*
+ * grouping.c - the rows of a batch to groups, for the aggregates that nearly all queries are made of.
+ *
+ * PostgreSQL's executor does FROM, WHERE, joins and expressions; its hash aggregation, which evaluates
+ * an expression for each key of each row, costs more than all of that together.  Here a row's keys
+ * become a string of bytes that is hashed and compared at once.  That is right where equal values are
+ * equal bytes, so it is a list of types; and count, sum, min and max without more.  All else goes to
+ * PostgreSQL's own aggregation.  The groups come back into SQL by batch_groups(), so the upsert is the
+ * same for both.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+
+#include "grouping.h"
+#include "rules.h"
+#include "streamagg.h"
+
+PG_FUNCTION_INFO_V1(streamagg_batch_groups);
+
+typedef struct ValueType
+{
+	Oid type;
+	int16 length; /* -1: varlena */
+	bool by_value;
+} ValueType;
+
+typedef enum StepKind
+{
+	STEP_COUNT, /* rows, or values */
+	STEP_SUM,	/* of integers that an int64 cannot run over by */
+	STEP_LEAST, /* of numbers by value */
+	STEP_GREATEST,
+	STEP_STRICT /* the aggregate's own strict function: the first value is the state */
+} StepKind;
+
+/* What one aggregate call does with a row. */
+typedef struct Step
+{
+	StepKind kind;
+	int argument; /* column of the inner SELECT; -1: none */
+	int filter;	  /* -1: none */
+	Oid collation;
+	ValueType input;  /* of the argument, where there is one */
+	ValueType result; /* of the state, too */
+	FmgrInfo function;
+} Step;
+
+typedef struct KeyBytes
+{
+	const char *bytes;
+	uint32 length;
+	uint32 hash;
+} KeyBytes;
+
+/* Keys, then states; a pointer is one's own memory. */
+typedef struct RowGroup
+{
+	Datum *values;
+	bool *isnull;
+} RowGroup;
+
+typedef struct GroupSlot
+{
+	KeyBytes key;
+	RowGroup group;
+	char status;
+} GroupSlot;
+
+#define SH_PREFIX groups
+#define SH_ELEMENT_TYPE GroupSlot
+#define SH_KEY_TYPE KeyBytes
+#define SH_KEY key
+#define SH_HASH_KEY(table, key) (key).hash
+#define SH_EQUAL(table, a, b)                                                                      \
+	((a).length == (b).length && memcmp((a).bytes, (b).bytes, (a).length) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, slot) (slot)->key.hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+struct Grouping
+{
+	DestReceiver receiver;
+	int nkeys;
+	ValueType *keys;
+	int nsteps;
+	Step *steps;
+	MemoryContext context; /* of the groups */
+	groups_hash *table;
+	Datum *row;			  /* keys of the row at hand … */
+	StringInfoData bytes; /* … and their bytes */
+	uint64 seed;
+};
+
+static Grouping *offered = NULL;
+
+/* ---------------------------------------------------------------- what can be done here */
+
+/* Whether two values of the type are equal just when their bytes are. */
+static bool
+equals_by_bytes(Node *key)
+{
+	Oid collation = exprCollation(key);
+
+	switch (getBaseType(exprType(key)))
+	{
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case OIDOID:
+		case DATEOID:
+		case TIMEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+		case UUIDOID:
+		case BYTEAOID:
+			return true;
+		case TEXTOID:
+		case VARCHAROID:
+			return OidIsValid(collation) && get_collation_isdeterministic(collation);
+		default:
+			return false;
+	}
+}
+
+/* Numbers that compare as their Datums do, of 2, 4 or 8 bytes. */
+static bool
+compares_as_integer(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case DATEOID:
+		case TIMEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static ValueType
+value_type(Oid type)
+{
+	ValueType found = {type};
+
+	get_typlenbyval(type, &found.length, &found.by_value);
+	return found;
+}
+
+/* min and max of types without parameters: a strict function over two values, the first as it is. */
+static bool
+prepare_strict(Step *step, const Aggref *aggref, const char *name)
+{
+	HeapTuple tuple;
+	Form_pg_aggregate form;
+	bool isnull;
+	bool fits;
+
+	if (get_typtype(step->result.type) != TYPTYPE_BASE ||
+		OidIsValid(get_element_type(step->result.type)))
+		return false;
+	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	(void) SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &isnull);
+	fits = isnull && form->aggtranstype == step->result.type && !OidIsValid(form->aggfinalfn) &&
+		   func_strict(form->aggtransfn);
+	if (fits)
+		fmgr_info(form->aggtransfn, &step->function);
+	ReleaseSysCache(tuple);
+	step->kind = STEP_STRICT;
+	if (fits && compares_as_integer(step->result.type))
+		step->kind = strcmp(name, "min") == 0 ? STEP_LEAST : STEP_GREATEST;
+	return fits;
+}
+
+/* Whether the aggregate's partial result is that of the aggregate itself: rules are data. */
+static bool
+is_its_own_partial(const Call *call, const char *name)
+{
+	const char *arguments = call->aggref->args ? "$1" : "*";
+
+	return get_func_namespace(call->aggref->aggfnoid) == PG_CATALOG_NAMESPACE &&
+		   call->rule->count == 1 &&
+		   strcmp(call->rule->partials[0], psprintf("pg_catalog.%s(%s)", name, arguments)) == 0;
+}
+
+/* False when the call is none of those that are done here. */
+static bool
+prepare_step(Step *step, const Call *call)
+{
+	const Aggref *aggref = call->aggref;
+	const char *name = get_func_name(aggref->aggfnoid);
+
+	if (!is_its_own_partial(call, name) || aggref->aggdistinct || aggref->aggorder ||
+		list_length(aggref->args) > 1)
+		return false;
+	step->collation = aggref->inputcollid;
+	step->result = value_type(aggref->aggtype);
+	if (aggref->args)
+		step->input = value_type(exprType((Node *) linitial_node(TargetEntry, aggref->args)->expr));
+	if (strcmp(name, "count") == 0)
+	{
+		step->kind = STEP_COUNT;
+		return true;
+	}
+	if (strcmp(name, "sum") == 0)
+	{
+		step->kind = STEP_SUM;
+		return step->input.type == INT2OID || step->input.type == INT4OID;
+	}
+	return (strcmp(name, "min") == 0 || strcmp(name, "max") == 0) &&
+		   prepare_strict(step, aggref, name);
+}
+
+static bool
+prepare(Grouping *grouping, const Definition *definition)
+{
+	int column = definition->nkeys;
+
+	for (int i = 0; i < definition->nkeys; i++)
+	{
+		if (!equals_by_bytes(definition->keys[i].expression))
+			return false;
+		grouping->keys[i] = value_type(exprType(definition->keys[i].expression));
+	}
+	for (int i = 0; i < definition->ncalls; i++)
+	{
+		const Aggref *aggref = definition->calls[i].aggref;
+		Step *step = &grouping->steps[i];
+
+		if (!prepare_step(step, &definition->calls[i]))
+			return false;
+		step->argument = aggref->args ? column++ : -1;
+		step->filter = aggref->aggfilter ? column++ : -1;
+	}
+	/* without keys there is a group without rows, too */
+	return definition->nkeys > 0;
+}
+
+char *
+grouping_columns(const Definition *definition)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < definition->nkeys; i++)
+	{
+		Node *key = definition->keys[i].expression;
+
+		appendStringInfo(
+			&list, "%s_k%d %s%s", i ? ", " : "", i + 1,
+			format_type_extended(exprType(key), exprTypmod(key),
+								 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+			OidIsValid(exprCollation(key)) ? " COLLATE pg_catalog.\"C\"" : "");
+	}
+	for (int i = 0; i < definition->ncalls; i++)
+		appendStringInfo(&list, ", _a%d %s", i + 1,
+						 format_type_extended(definition->calls[i].aggref->aggtype, -1,
+											  FORMAT_TYPE_FORCE_QUALIFY));
+	return list.data;
+}
+
+/* ---------------------------------------------------------------- keys */
+
+/* Values of one's own types are never toasted; those of joined tables may be. */
+static Datum
+plain(const ValueType *type, Datum value)
+{
+	return type->length == -1 ? PointerGetDatum(PG_DETOAST_DATUM_PACKED(value)) : value;
+}
+
+static void
+append_key(StringInfo bytes, const ValueType *type, Datum value)
+{
+	if (type->by_value)
+		appendBinaryStringInfo(bytes, (char *) &value, sizeof(Datum));
+	else if (type->length > 0)
+		appendBinaryStringInfo(bytes, DatumGetPointer(value), type->length);
+	else
+	{
+		struct varlena *found = (struct varlena *) DatumGetPointer(value);
+		uint32 length = VARSIZE_ANY_EXHDR(found);
+
+		appendBinaryStringInfo(bytes, (char *) &length, sizeof(length));
+		appendBinaryStringInfo(bytes, VARDATA_ANY(found), length);
+	}
+}
+
+static KeyBytes
+key_of(Grouping *grouping, const Datum *values, const bool *isnull)
+{
+	StringInfo bytes = &grouping->bytes;
+	KeyBytes key;
+
+	resetStringInfo(bytes);
+	for (int i = 0; i < grouping->nkeys; i++)
+	{
+		appendStringInfoCharMacro(bytes, isnull[i] ? 'n' : 'v');
+		if (isnull[i])
+			continue;
+		grouping->row[i] = plain(&grouping->keys[i], values[i]);
+		append_key(bytes, &grouping->keys[i], grouping->row[i]);
+	}
+	key.bytes = bytes->data;
+	key.length = bytes->len;
+	key.hash =
+		(uint32) hash_bytes_extended((unsigned char *) bytes->data, bytes->len, grouping->seed);
+	return key;
+}
+
+static void
+copy_value(const Grouping *grouping, const ValueType *type, Datum value, Datum *copy)
+{
+	MemoryContext old = MemoryContextSwitchTo(grouping->context);
+
+	*copy = datumCopy(value, type->by_value, type->length);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+fill_group(Grouping *grouping, GroupSlot *slot, const bool *isnull)
+{
+	int count = grouping->nkeys + grouping->nsteps;
+	char *memory = MemoryContextAllocZero(
+		grouping->context, count * (sizeof(Datum) + sizeof(bool)) + slot->key.length);
+	RowGroup *group = &slot->group;
+	char *bytes = memory + count * (sizeof(Datum) + sizeof(bool));
+
+	memcpy(bytes, slot->key.bytes, slot->key.length);
+	slot->key.bytes = bytes;
+	group->values = (Datum *) memory;
+	group->isnull = (bool *) (memory + count * sizeof(Datum));
+	for (int i = 0; i < grouping->nkeys; i++)
+	{
+		group->isnull[i] = isnull[i];
+		if (!isnull[i])
+			copy_value(grouping, &grouping->keys[i], grouping->row[i], &group->values[i]);
+	}
+	for (int i = 0; i < grouping->nsteps; i++)
+		group->isnull[grouping->nkeys + i] = grouping->steps[i].kind != STEP_COUNT;
+}
+
+/* ---------------------------------------------------------------- states */
+
+static void
+advance_strict(const Grouping *grouping, Step *step, Datum value, Datum *state)
+{
+	Datum before = *state;
+	Datum found = FunctionCall2Coll(&step->function, step->collation, before, value);
+
+	if (step->result.by_value)
+		*state = found;
+	else if (DatumGetPointer(found) != DatumGetPointer(before))
+	{
+		copy_value(grouping, &step->result, found, state);
+		pfree(DatumGetPointer(before));
+	}
+}
+
+static int64
+integer_of(const ValueType *type, Datum value)
+{
+	switch (type->length)
+	{
+		case sizeof(int16):
+			return DatumGetInt16(value);
+		case sizeof(int32):
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+/* A value that is not NULL; *isnull: it is the group's first. */
+static void
+advance(const Grouping *grouping, Step *step, Datum value, Datum *state, bool *isnull)
+{
+	switch (step->kind)
+	{
+		case STEP_COUNT:
+			*state = Int64GetDatum(DatumGetInt64(*state) + 1);
+			return;
+		case STEP_SUM:
+			/* an int2 or int4; a batch has too few rows to overflow */
+			*state = Int64GetDatum((*isnull ? 0 : DatumGetInt64(*state)) +
+								   integer_of(&step->input, value));
+			*isnull = false;
+			return;
+		default:
+			break;
+	}
+	if (*isnull)
+	{
+		copy_value(grouping, &step->result, plain(&step->result, value), state);
+		*isnull = false;
+	}
+	else if (step->kind == STEP_STRICT)
+		advance_strict(grouping, step, plain(&step->result, value), state);
+	else if ((integer_of(&step->result, value) < integer_of(&step->result, *state)) ==
+			 (step->kind == STEP_LEAST))
+		*state = value;
+}
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	Grouping *grouping = (Grouping *) self;
+	Datum *values;
+	bool *isnull;
+	bool found;
+	GroupSlot *group;
+
+	slot_getallattrs(slot);
+	values = slot->tts_values;
+	isnull = slot->tts_isnull;
+	group = groups_insert(grouping->table, key_of(grouping, values, isnull), &found);
+	if (!found)
+		fill_group(grouping, group, isnull);
+	for (int i = 0; i < grouping->nsteps; i++)
+	{
+		Step *step = &grouping->steps[i];
+		int at = grouping->nkeys + i;
+
+		if (step->filter >= 0 && (isnull[step->filter] || !DatumGetBool(values[step->filter])))
+			continue;
+		if (step->argument >= 0 && isnull[step->argument])
+			continue;
+		advance(grouping, step, step->argument >= 0 ? values[step->argument] : (Datum) 0,
+				&group->group.values[at], &group->group.isnull[at]);
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------- a batch */
+
+static void
+start_up(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+shut_down(DestReceiver *self)
+{
+}
+
+Grouping *
+grouping_create(const Definition *definition)
+{
+	Grouping *grouping = palloc0(sizeof(Grouping));
+
+	grouping->nkeys = definition->nkeys;
+	grouping->keys = palloc0(sizeof(ValueType) * Max(definition->nkeys, 1));
+	grouping->row = palloc0(sizeof(Datum) * Max(definition->nkeys, 1));
+	grouping->nsteps = definition->ncalls;
+	grouping->steps = palloc0(sizeof(Step) * Max(definition->ncalls, 1));
+	if (!prepare(grouping, definition))
+		return NULL;
+	grouping->receiver =
+		(DestReceiver){receive_row, start_up, shut_down, shut_down, DestTuplestore};
+	grouping->context =
+		AllocSetContextCreate(CurrentMemoryContext, "streamagg groups", ALLOCSET_DEFAULT_SIZES);
+	initStringInfo(&grouping->bytes);
+	/* so that nobody who chooses keys can choose those that collide */
+	if (!pg_strong_random(&grouping->seed, sizeof(grouping->seed)))
+		elog(ERROR, "could not generate a random number");
+	return grouping;
+}
+
+DestReceiver *
+grouping_begin(Grouping *grouping)
+{
+	MemoryContextReset(grouping->context);
+	grouping->table = groups_create(grouping->context, 256, NULL);
+	return &grouping->receiver;
+}
+
+int64
+grouping_count(const Grouping *grouping)
+{
+	return grouping->table->members;
+}
+
+Grouping *
+grouping_offer(Grouping *grouping)
+{
+	Grouping *before = offered;
+
+	offered = grouping;
+	return before;
+}
+
+/* Whoever calls it, it never hands out a value as something that it is not. */
+static void
+check_columns(const Grouping *grouping, TupleDesc desc)
+{
+	bool fits = desc->natts == grouping->nkeys + grouping->nsteps;
+
+	for (int i = 0; fits && i < desc->natts; i++)
+		fits = TupleDescAttr(desc, i)->atttypid ==
+			   (i < grouping->nkeys ? grouping->keys[i].type
+									: grouping->steps[i - grouping->nkeys].result.type);
+	if (!fits)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("the groups of the batch have other columns")));
+}
+
+/* streamagg.batch_groups() */
+Datum
+streamagg_batch_groups(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	groups_iterator iterator;
+	GroupSlot *slot;
+
+	if (offered == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("there are no groups outside a batch")));
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	check_columns(offered, result->setDesc);
+	groups_start_iterate(offered->table, &iterator);
+	while ((slot = groups_iterate(offered->table, &iterator)) != NULL)
+		tuplestore_putvalues(result->setResult, result->setDesc, slot->group.values,
+							 slot->group.isnull);
+	return (Datum) 0;
+}

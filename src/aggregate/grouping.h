@@ -1,0 +1,29 @@
+/*
+ * grouping.h - the rows of a batch to groups, for the aggregates that nearly all queries are made of.
+ */
+#ifndef STREAMAGG_GROUPING_H
+#define STREAMAGG_GROUPING_H
+
+#include "tcop/dest.h"
+
+#include "definition.h"
+
+typedef struct Grouping Grouping;
+
+/*
+ * Prepares to group the rows of rewrite.c's inner SELECT; NULL when PostgreSQL's own aggregation has to
+ * do it: see grouping.c.  In the current context.
+ */
+extern Grouping *grouping_create(const Definition *definition);
+
+/* The columns of batch_groups(), "name type, …": keys, then partial results. */
+extern char *grouping_columns(const Definition *definition);
+
+/* Forgets all groups; the receiver of the rows to come. */
+extern DestReceiver *grouping_begin(Grouping *grouping);
+extern int64 grouping_count(const Grouping *grouping);
+
+/* What batch_groups() returns from now on, NULL for nothing; what it did before. */
+extern Grouping *grouping_offer(Grouping *grouping);
+
+#endif
