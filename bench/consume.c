@@ -28,7 +28,7 @@ typedef struct Totals
 	uint64_t wanted; /* records that there are */
 } Totals;
 
-/* As the extension sets them, for a worker_memory of 256 MB. */
+/* As the extension sets them, but for a longer queue: nothing here wakes it when it is full. */
 static const char *const properties[][2] = {
 	{"group.id", "bench"},
 	{"isolation.level", "read_committed"},

@@ -89,6 +89,8 @@ def measure(readings, database, topic, args):
         **EVENTS), log="produce.log")
 
     def spent():
+        if reader.poll() is not None:
+            fail("the reader has ended:\n" + place.log("poll.log"))
         polled, worked = map(process_seconds, pids)
         return time.monotonic(), server_seconds(postgres.pid) - polled, worked
 

@@ -45,7 +45,8 @@ def throughput(found):
         figures, goal = each["figures"], each["goals"].get("rate")
         rows.append([title, thousands(figures["raw_rate"]), thousands(figures["rate"]),
                      f"≥ {goal / 1000:,.0f}" if goal else "", spread(figures["peak_mb"], ".0f")])
-    return table(["", "raw, 1000 events/s", "stream, 1000 events/s", "goal", "worker, MB at the most"], rows)
+    return table(["", "raw, 1000 events/s", "stream, 1000 events/s", "goal",
+                  "worker, MB at the most"], rows)
 
 
 def upserts(found):
@@ -107,7 +108,8 @@ def size(found):
     rows = []
     for name, each in sorted(found.items()):
         figures = each.get("figures") or each.get("ratios") or each["rows"][0].get("figures", {})
-        pairs = max((len(values) for values in figures.values() if isinstance(values, list)), default="")
+        pairs = max((len(values) for values in figures.values() if isinstance(values, list)),
+                    default="")
         rows.append([name, f"{each['events']:,}" if "events" in each else "", pairs,
                      each.get("seconds", "")])
     return table(["workload", "events", "pairs", "seconds"], rows)
