@@ -68,6 +68,7 @@ OBJS = \
 	src/aggregate/columns.o \
 	src/aggregate/define.o \
 	src/aggregate/drop.o \
+	src/aggregate/group_steps.o \
 	src/aggregate/grouping.o \
 	src/aggregate/inspect.o \
 	src/aggregate/poison.o \

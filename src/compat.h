@@ -50,6 +50,13 @@
 #define compat_create_wait_event_set(context, count) CreateWaitEventSet(NULL, count)
 #endif
 
+/* From 16 on it may be told of a planner, which there is none of. */
+#if PG_VERSION_NUM < 160000
+#define compat_flatten_join_alias_vars(query, node) flatten_join_alias_vars(query, node)
+#else
+#define compat_flatten_join_alias_vars(query, node) flatten_join_alias_vars(NULL, query, node)
+#endif
+
 /* Who writes into a result relation: the view's owner where it is written to through a view. */
 #if PG_VERSION_NUM < 160000
 #include "executor/executor.h"

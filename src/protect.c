@@ -16,6 +16,7 @@
 #include "utils/uuid.h"
 
 #include "address.h"
+#include "compat.h"
 #include "options.h"
 #include "protect.h"
 #include "streamagg.h"

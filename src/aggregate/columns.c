@@ -10,6 +10,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 
+#include "compat.h"
 #include "definition.h"
 
 typedef struct ColumnsContext
@@ -53,9 +54,9 @@ definition_columns(const Definition *definition)
 	ColumnsContext context = {definition->stream_index, 0, NULL};
 
 	/* columns of a join by their names in it: what they are in its sides */
-	query->targetList = (List *) flatten_join_alias_vars(query, (Node *) query->targetList);
-	query->havingQual = flatten_join_alias_vars(query, query->havingQual);
-	query->jointree = (FromExpr *) flatten_join_alias_vars(query, (Node *) query->jointree);
+	query->targetList = (List *) compat_flatten_join_alias_vars(query, (Node *) query->targetList);
+	query->havingQual = compat_flatten_join_alias_vars(query, query->havingQual);
+	query->jointree = (FromExpr *) compat_flatten_join_alias_vars(query, (Node *) query->jointree);
 	query_tree_walker(query, note_columns, &context, QTW_IGNORE_JOINALIASES);
 	return context.columns;
 }

@@ -4,17 +4,11 @@
  * PostgreSQL's executor does FROM, WHERE, joins and expressions; its hash aggregation, which evaluates
  * an expression for each key of each row, costs more than all of that together.  Here a row's keys
  * become a string of bytes that is hashed and compared at once.  That is right where equal values are
- * equal bytes, so it is a list of types; and count, sum, min and max without more.  All else goes to
- * PostgreSQL's own aggregation.  The groups come back into SQL by batch_groups(), so the upsert is the
+ * equal bytes: group_steps.c says for which queries.  The groups come back into SQL by batch_groups(), so the upsert is the
  * same for both.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_aggregate.h"
-#include "catalog/pg_collation.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -23,44 +17,14 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/ruleutils.h"
-#include "utils/syscache.h"
 
+#include "compat.h"
+#include "group_steps.h"
 #include "grouping.h"
-#include "rules.h"
 #include "streamagg.h"
 
 PG_FUNCTION_INFO_V1(streamagg_batch_groups);
-
-typedef struct ValueType
-{
-	Oid type;
-	int16 length; /* -1: varlena */
-	bool by_value;
-} ValueType;
-
-typedef enum StepKind
-{
-	STEP_COUNT, /* rows, or values */
-	STEP_SUM,	/* of integers that an int64 cannot run over by */
-	STEP_LEAST, /* of numbers by value */
-	STEP_GREATEST,
-	STEP_STRICT /* the aggregate's own strict function: the first value is the state */
-} StepKind;
-
-/* What one aggregate call does with a row. */
-typedef struct Step
-{
-	StepKind kind;
-	int argument; /* column of the inner SELECT; -1: none */
-	int filter;	  /* -1: none */
-	Oid collation;
-	ValueType input;  /* of the argument, where there is one */
-	ValueType result; /* of the state, too */
-	FmgrInfo function;
-} Step;
 
 typedef struct KeyBytes
 {
@@ -112,156 +76,6 @@ struct Grouping
 };
 
 static Grouping *offered = NULL;
-
-/* ---------------------------------------------------------------- what can be done here */
-
-/* Whether two values of the type are equal just when their bytes are. */
-static bool
-equals_by_bytes(Node *key)
-{
-	Oid collation = exprCollation(key);
-
-	switch (getBaseType(exprType(key)))
-	{
-		case BOOLOID:
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case OIDOID:
-		case DATEOID:
-		case TIMEOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-		case UUIDOID:
-		case BYTEAOID:
-			return true;
-		case TEXTOID:
-		case VARCHAROID:
-			return OidIsValid(collation) && get_collation_isdeterministic(collation);
-		default:
-			return false;
-	}
-}
-
-/* Numbers that compare as their Datums do, of 2, 4 or 8 bytes. */
-static bool
-compares_as_integer(Oid type)
-{
-	switch (type)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case DATEOID:
-		case TIMEOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-			return true;
-		default:
-			return false;
-	}
-}
-
-static ValueType
-value_type(Oid type)
-{
-	ValueType found = {type};
-
-	get_typlenbyval(type, &found.length, &found.by_value);
-	return found;
-}
-
-/* min and max of types without parameters: a strict function over two values, the first as it is. */
-static bool
-prepare_strict(Step *step, const Aggref *aggref, const char *name)
-{
-	HeapTuple tuple;
-	Form_pg_aggregate form;
-	bool isnull;
-	bool fits;
-
-	if (get_typtype(step->result.type) != TYPTYPE_BASE ||
-		OidIsValid(get_element_type(step->result.type)))
-		return false;
-	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	form = (Form_pg_aggregate) GETSTRUCT(tuple);
-	(void) SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &isnull);
-	fits = isnull && form->aggtranstype == step->result.type && !OidIsValid(form->aggfinalfn) &&
-		   func_strict(form->aggtransfn);
-	if (fits)
-		fmgr_info(form->aggtransfn, &step->function);
-	ReleaseSysCache(tuple);
-	step->kind = STEP_STRICT;
-	if (fits && compares_as_integer(step->result.type))
-		step->kind = strcmp(name, "min") == 0 ? STEP_LEAST : STEP_GREATEST;
-	return fits;
-}
-
-/* Whether the aggregate's partial result is that of the aggregate itself: rules are data. */
-static bool
-is_its_own_partial(const Call *call, const char *name)
-{
-	const char *arguments = call->aggref->args ? "$1" : "*";
-
-	return get_func_namespace(call->aggref->aggfnoid) == PG_CATALOG_NAMESPACE &&
-		   call->rule->count == 1 &&
-		   strcmp(call->rule->partials[0], psprintf("pg_catalog.%s(%s)", name, arguments)) == 0;
-}
-
-/* False when the call is none of those that are done here. */
-static bool
-prepare_step(Step *step, const Call *call)
-{
-	const Aggref *aggref = call->aggref;
-	const char *name = get_func_name(aggref->aggfnoid);
-
-	if (!is_its_own_partial(call, name) || aggref->aggdistinct || aggref->aggorder ||
-		list_length(aggref->args) > 1)
-		return false;
-	step->collation = aggref->inputcollid;
-	step->result = value_type(aggref->aggtype);
-	if (aggref->args)
-		step->input = value_type(exprType((Node *) linitial_node(TargetEntry, aggref->args)->expr));
-	if (strcmp(name, "count") == 0)
-	{
-		step->kind = STEP_COUNT;
-		return true;
-	}
-	if (strcmp(name, "sum") == 0)
-	{
-		step->kind = STEP_SUM;
-		return step->input.type == INT2OID || step->input.type == INT4OID;
-	}
-	return (strcmp(name, "min") == 0 || strcmp(name, "max") == 0) &&
-		   prepare_strict(step, aggref, name);
-}
-
-static bool
-prepare(Grouping *grouping, const Definition *definition)
-{
-	int column = definition->nkeys;
-
-	for (int i = 0; i < definition->nkeys; i++)
-	{
-		if (!equals_by_bytes(definition->keys[i].expression))
-			return false;
-		grouping->keys[i] = value_type(exprType(definition->keys[i].expression));
-	}
-	for (int i = 0; i < definition->ncalls; i++)
-	{
-		const Aggref *aggref = definition->calls[i].aggref;
-		Step *step = &grouping->steps[i];
-
-		if (!prepare_step(step, &definition->calls[i]))
-			return false;
-		step->argument = aggref->args ? column++ : -1;
-		step->filter = aggref->aggfilter ? column++ : -1;
-	}
-	/* without keys there is a group without rows, too */
-	return definition->nkeys > 0;
-}
 
 char *
 grouping_columns(const Definition *definition)
@@ -479,7 +293,7 @@ grouping_create(const Definition *definition)
 	grouping->row = palloc0(sizeof(Datum) * Max(definition->nkeys, 1));
 	grouping->nsteps = definition->ncalls;
 	grouping->steps = palloc0(sizeof(Step) * Max(definition->ncalls, 1));
-	if (!prepare(grouping, definition))
+	if (!group_steps_prepare(definition, grouping->keys, grouping->steps))
 		return NULL;
 	grouping->receiver =
 		(DestReceiver){receive_row, start_up, shut_down, shut_down, DestTuplestore};
