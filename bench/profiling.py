@@ -22,7 +22,9 @@ FRAME = re.compile(r"^\s+[0-9a-f]+ (.+?)(?:\+0x[0-9a-f]+)? \((.*)\)$")
 STEPS = (
     ("json: verdict on a bad text", r"json_verdict"),
     ("json", r"json_"),
-    ("protect", r"protect|guard_|pseudonym"),
+    ("quarantine: redact", r"redact|record_fault_reason|document_parse|parse$"),
+    ("check", r"evaluate$|memo_"),
+    ("protect", r"protect|address_|pseudonym"),
     ("convert: uuid", r"convert_uuid"),
     ("convert: event time", r"convert_epoch|convert_timestamptz"),
     ("convert: text", r"convert_text"),
@@ -34,6 +36,7 @@ STEPS = (
     ("consume: take", r"reader_take|kafka_consumer_(take|message|count|is_full)|kafka_client_serve"),
     ("consume: release", r"reader_release|kafka_consumer_release"),
     ("executor: feed rows", r"iterate_scan"),
+    ("groups", r"receive_row|key_of|append_key|advance|fill_group|groups_|grouping_|integer_of"),
     ("executor: window function", r"streamagg_window|window_"),
     ("executor", r"run_batch"),
     ("commit: offsets, counters", r"progress_(store|lock|closing)"),
