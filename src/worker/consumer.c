@@ -51,6 +51,7 @@ typedef struct Worker
 	WaitEventSet *events;
 	double commit_ms; /* of the last batch */
 	BadShare share;
+	bool catching_up;	  /* full batches since there was last nothing to do */
 	int poisoned_batches; /* in a row, in which no row was accepted */
 	Standing standing;
 } Worker;
@@ -218,7 +219,10 @@ run_one_batch(double read_ms)
 	int poisoned;
 
 	if (kafka_consumer_is_full(worker.reader->consumer))
+	{
 		kafka_consumer_nudge(worker.reader->consumer, worker.reader->count);
+		worker.catching_up = true;
+	}
 	begin();
 	ingest = ingest_begin(worker.stream);
 	ingest->aggregates = worker.aggregates;
@@ -326,6 +330,16 @@ collect(double *first)
 	return false;
 }
 
+/* Behind full batches, nothing to do: the memory that they took is not needed any more. */
+static void
+rest(void)
+{
+	if (!worker.catching_up)
+		return;
+	worker.catching_up = false;
+	settings_trim_heap();
+}
+
 static void
 consume(void)
 {
@@ -355,6 +369,7 @@ consume(void)
 		else
 		{
 			reader_release(worker.reader);
+			rest();
 			sleep_until_something(reader_next_look(worker.reader, worker.stream));
 		}
 		standing_report_rate(&worker.standing, worker.slot);

@@ -61,3 +61,11 @@ settings_share_heap(void)
 	(void) mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
 #endif
 }
+
+void
+settings_trim_heap(void)
+{
+#ifdef M_ARENA_MAX
+	(void) malloc_trim(0);
+#endif
+}

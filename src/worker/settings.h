@@ -10,4 +10,7 @@ extern void settings_apply(void);
 /* Before the library's threads are there. */
 extern void settings_share_heap(void);
 
+/* When there is nothing to do: what many records needed goes back to the system. */
+extern void settings_trim_heap(void);
+
 #endif
