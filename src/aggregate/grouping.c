@@ -320,6 +320,14 @@ grouping_count(const Grouping *grouping)
 	return grouping->table->members;
 }
 
+/* What it took is free for the rest of the batch. */
+void
+grouping_end(Grouping *grouping)
+{
+	grouping->table = NULL;
+	MemoryContextReset(grouping->context);
+}
+
 Grouping *
 grouping_offer(Grouping *grouping)
 {

@@ -19,9 +19,10 @@ extern Grouping *grouping_create(const Definition *definition);
 /* The columns of batch_groups(), "name type, …": keys, then partial results. */
 extern char *grouping_columns(const Definition *definition);
 
-/* Forgets all groups; the receiver of the rows to come. */
+/* A new start, whatever became of the last; the receiver of the rows to come. */
 extern DestReceiver *grouping_begin(Grouping *grouping);
 extern int64 grouping_count(const Grouping *grouping);
+extern void grouping_end(Grouping *grouping);
 
 /* What batch_groups() returns from now on, NULL for nothing; what it did before. */
 extern Grouping *grouping_offer(Grouping *grouping);

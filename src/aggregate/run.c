@@ -292,18 +292,18 @@ execute_grouped(Aggregate *aggregate, SPIPlanPtr rows, SPIPlanPtr groups)
 	Grouping *before;
 
 	check_result(aggregate, SPI_execute_plan_extended(rows, &options), SPI_OK_SELECT);
-	if (grouping_count(grouping) == 0)
-		return;
 	before = grouping_offer(grouping);
 	PG_TRY();
 	{
-		check_result(aggregate, SPI_execute_plan(groups, NULL, NULL, false, 0), SPI_OK_INSERT);
+		if (grouping_count(grouping) > 0)
+			check_result(aggregate, SPI_execute_plan(groups, NULL, NULL, false, 0), SPI_OK_INSERT);
 	}
 	PG_FINALLY();
 	{
 		(void) grouping_offer(before);
 	}
 	PG_END_TRY();
+	grouping_end(grouping);
 }
 
 static void
