@@ -1,6 +1,6 @@
 """Workload broken: what a share of broken records costs, against the same topic without any."""
 import pairs
-from measure import show_spread
+from measure import in_turn, show_spread
 
 NESTED = 0.01
 KINDS = ("not_json", "missing", "wrong_type", "check")
@@ -18,10 +18,9 @@ def fill_topics(kafka, args):
 
 
 def read_pair(readings, topics, query, number):
-    """The two topics one after the other, the order swapped from pair to pair."""
-    order = ("good", "broken") if number % 2 == 0 else ("broken", "good")
-    found = {name: readings.read(topics[name], query) for name in order}
-    return found["good"], found["broken"]
+    """What the stream takes for each of the two topics."""
+    return in_turn(number, lambda: readings.read(topics["good"], query),
+                   lambda: readings.read(topics["broken"], query))
 
 
 def show_pair(number, good, broken):

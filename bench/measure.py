@@ -50,6 +50,14 @@ def resident_mb(pid):
     return {"resident_mb": memory_mb(pid, "VmRSS"), "shared_mb": memory_mb(pid, "RssShmem")}
 
 
+def in_turn(number, first, second):
+    """What two readings give, one after the other: the second one first in every other pair."""
+    if number % 2 == 0:
+        return first(), second()
+    late = second()
+    return first(), late
+
+
 def show_spread(values, form=".3f"):
     return (f"median {statistics.median(values):{form}}, from {min(values):{form}} to "
             f"{max(values):{form}}, {len(values)} pairs")

@@ -1,7 +1,7 @@
 """Workloads q1, q2c, qu, ysb: a query over a topic, beside the raw read of the topic."""
 from dataclasses import dataclass, field
 
-from measure import show_spread
+from measure import in_turn, show_spread
 from reading import Q1, Query
 
 # What the topics hold: options of generate.c.
@@ -30,12 +30,8 @@ HEAD = ("      cpu-s/M and multiple of raw              M events/s      MB\n"
 
 
 def read_pair(readings, query, topic, number):
-    """What librdkafka takes alone and what the stream takes, the order swapped each time."""
-    if number % 2 == 0:
-        raw = readings.raw(topic)
-        return raw, readings.read(topic, query)
-    reading = readings.read(topic, query)
-    return readings.raw(topic), reading
+    """What librdkafka takes alone, and what the stream takes."""
+    return in_turn(number, lambda: readings.raw(topic), lambda: readings.read(topic, query))
 
 
 def show_pair(number, raw, reading):

@@ -91,6 +91,13 @@ memo_for(const StreamCheck *check, const Rule *rule)
 	return memo_create(attribute->attlen, attribute->attbyval);
 }
 
+static bool
+is_required(const Stream *stream, int i)
+{
+	return stream->columns[i].source != SOURCE_NONE &&
+		   (stream->columns[i].not_null || i == stream->event_time - 1);
+}
+
 StreamCheck *
 check_create(const Stream *stream, Relation rel)
 {
@@ -101,6 +108,9 @@ check_create(const Stream *stream, Relation rel)
 	check->nrules = constraints ? constraints->num_check : 0;
 	check->rules = palloc0(sizeof(Rule) * Max(check->nrules, 1));
 	check->required = palloc(sizeof(int) * Max(check->desc->natts, 1));
+	for (int i = 0; i < stream->natts; i++)
+		if (is_required(stream, i))
+			check->required[check->nrequired++] = i;
 	for (int i = 0; i < check->nrules; i++)
 	{
 		Rule *rule = &check->rules[i];
@@ -153,23 +163,12 @@ renew_state(StreamCheck *check)
 	make_state(check);
 }
 
-static bool
-is_required(const Stream *stream, int i)
-{
-	return stream->columns[i].source != SOURCE_NONE &&
-		   (stream->columns[i].not_null || i == stream->event_time - 1);
-}
-
 void
 check_begin(Stream *stream)
 {
 	StreamCheck *check = stream->check;
 
 	check->context = CurrentMemoryContext;
-	check->nrequired = 0;
-	for (int i = 0; i < stream->natts; i++)
-		if (is_required(stream, i))
-			check->required[check->nrequired++] = i;
 	/* a function that an expression calls may have been replaced */
 	for (int i = 0; i < check->nrules; i++)
 		if (check->rules[i].passed)

@@ -171,25 +171,18 @@ result_row(FunctionCallInfo fcinfo, const Ingest *ingest)
 static Ingest *
 push_as_owner(Oid relid, Pushed *pushed)
 {
-	int level = NewGUCNestLevel();
-	Oid user;
-	int security;
+	OwnerScope scope;
 	Stream *stream;
 	Ingest *ingest;
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(stream_owner(relid),
-						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	catalog_pin_search_path();
-	run_apply_neutral_settings();
+	run_enter_owner(relid, &scope);
 	stream = stream_load(relid, CurrentMemoryContext);
 	require_local(relid, stream);
 	key_load(stream);
 	control_register(relid);
 	ingest = push_batch(stream, pushed);
 	stream_free(stream);
-	AtEOXact_GUC(true, level);
-	SetUserIdAndSecContext(user, security);
+	run_leave_owner(&scope);
 	return ingest;
 }
 

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "check.h"
+#include "decode/time.h"
 #include "meta.h"
 #include "record.h"
 #include "redact.h"
@@ -24,16 +25,15 @@ static const char max_future_rule[] = "max_future";
 void
 record_set_time(Record *record, int64 milliseconds)
 {
-	static const int64 epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-
 	record->time = 0;
 	record->has_time = RECORD_TIME_NONE;
 	if (milliseconds == -1)
 		return;
 	record->has_time = RECORD_TIME_OUT_OF_RANGE;
-	if (milliseconds < PG_INT64_MIN / 1000 + epoch / 1000 || milliseconds > PG_INT64_MAX / 1000)
+	if (milliseconds < PG_INT64_MIN / 1000 - TIME_UNIX_EPOCH / 1000 ||
+		milliseconds > PG_INT64_MAX / 1000)
 		return;
-	record->time = milliseconds * 1000 - epoch;
+	record->time = milliseconds * 1000 + TIME_UNIX_EPOCH;
 	if (IS_VALID_TIMESTAMP(record->time))
 		record->has_time = RECORD_TIME_VALID;
 }

@@ -343,7 +343,7 @@ make_first_row(const Request *request)
 
 	if (request->definition->nkeys > 0)
 		return;
-	upsert = rewrite_upsert(request->definition, qualified(request, "_state"));
+	upsert = rewrite_upsert(request->definition, qualified(request, "_state"), false);
 	run_empty(request->stream, rewrite_upsert_sql(upsert, upsert->insert, NULL));
 }
 

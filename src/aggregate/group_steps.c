@@ -16,12 +16,18 @@
 #include "group_steps.h"
 #include "rules.h"
 
-/* Whether two values of the type are equal just when their bytes are. */
-static bool
-equals_by_bytes(Node *key)
+bool
+group_steps_texts_are_bytes(const Node *key)
 {
 	Oid collation = exprCollation(key);
 
+	return OidIsValid(collation) && get_collation_isdeterministic(collation);
+}
+
+/* Whether two values of the type are equal just when their bytes are. */
+static bool
+equals_by_bytes(const Node *key)
+{
 	switch (getBaseType(exprType(key)))
 	{
 		case BOOLOID:
@@ -38,7 +44,7 @@ equals_by_bytes(Node *key)
 			return true;
 		case TEXTOID:
 		case VARCHAROID:
-			return OidIsValid(collation) && get_collation_isdeterministic(collation);
+			return group_steps_texts_are_bytes(key);
 		default:
 			return false;
 	}
@@ -142,7 +148,7 @@ prepare_step(Step *step, const Call *call)
 bool
 group_steps_prepare(const Definition *definition, ValueType *keys, Step *steps)
 {
-	int column = definition->nkeys;
+	int column = definition->nkeys; /* as rewrite.c's inner SELECT has them */
 
 	for (int i = 0; i < definition->nkeys; i++)
 	{

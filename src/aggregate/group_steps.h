@@ -36,6 +36,9 @@ typedef struct Step
 	FmgrInfo function;
 } Step;
 
+/* Whether equal texts under the key's collation are equal bytes. */
+extern bool group_steps_texts_are_bytes(const Node *key);
+
 /*
  * Fills an array of the definition's keys and one of its calls.  False when PostgreSQL's own
  * aggregation has to do it.

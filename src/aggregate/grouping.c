@@ -4,8 +4,8 @@
  * PostgreSQL's executor does FROM, WHERE, joins and expressions; its hash aggregation, which evaluates
  * an expression for each key of each row, costs more than all of that together.  Here a row's keys
  * become a string of bytes that is hashed and compared at once.  That is right where equal values are
- * equal bytes: group_steps.c says for which queries.  The groups come back into SQL by batch_groups(), so the upsert is the
- * same for both.
+ * equal bytes: group_steps.c says for which queries.  The groups come back into SQL by batch_groups(),
+ * so the upsert is the same for both.
  */
 #include "postgres.h"
 
@@ -14,14 +14,13 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "nodes/nodeFuncs.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
 #include "group_steps.h"
 #include "grouping.h"
+#include "integer.h"
 #include "streamagg.h"
 
 PG_FUNCTION_INFO_V1(streamagg_batch_groups);
@@ -76,29 +75,6 @@ struct Grouping
 };
 
 static Grouping *offered = NULL;
-
-char *
-grouping_columns(const Definition *definition)
-{
-	StringInfoData list;
-
-	initStringInfo(&list);
-	for (int i = 0; i < definition->nkeys; i++)
-	{
-		Node *key = definition->keys[i].expression;
-
-		appendStringInfo(
-			&list, "%s_k%d %s%s", i ? ", " : "", i + 1,
-			format_type_extended(exprType(key), exprTypmod(key),
-								 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
-			OidIsValid(exprCollation(key)) ? " COLLATE pg_catalog.\"C\"" : "");
-	}
-	for (int i = 0; i < definition->ncalls; i++)
-		appendStringInfo(&list, ", _a%d %s", i + 1,
-						 format_type_extended(definition->calls[i].aggref->aggtype, -1,
-											  FORMAT_TYPE_FORCE_QUALIFY));
-	return list.data;
-}
 
 /* ---------------------------------------------------------------- keys */
 
@@ -197,20 +173,6 @@ advance_strict(const Grouping *grouping, Step *step, Datum value, Datum *state)
 	}
 }
 
-static int64
-integer_of(const ValueType *type, Datum value)
-{
-	switch (type->length)
-	{
-		case sizeof(int16):
-			return DatumGetInt16(value);
-		case sizeof(int32):
-			return DatumGetInt32(value);
-		default:
-			return DatumGetInt64(value);
-	}
-}
-
 /* A value that is not NULL; *isnull: it is the group's first. */
 static void
 advance(const Grouping *grouping, Step *step, Datum value, Datum *state, bool *isnull)
@@ -223,7 +185,7 @@ advance(const Grouping *grouping, Step *step, Datum value, Datum *state, bool *i
 		case STEP_SUM:
 			/* an int2 or int4; a batch has too few rows to overflow */
 			*state = Int64GetDatum((*isnull ? 0 : DatumGetInt64(*state)) +
-								   integer_of(&step->input, value));
+								   integer_of(value, step->input.length));
 			*isnull = false;
 			return;
 		default:
@@ -236,7 +198,7 @@ advance(const Grouping *grouping, Step *step, Datum value, Datum *state, bool *i
 	}
 	else if (step->kind == STEP_STRICT)
 		advance_strict(grouping, step, plain(&step->result, value), state);
-	else if ((integer_of(&step->result, value) < integer_of(&step->result, *state)) ==
+	else if ((integer_of(value, step->result.length) < integer_of(*state, step->result.length)) ==
 			 (step->kind == STEP_LEAST))
 		*state = value;
 }

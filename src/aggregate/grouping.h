@@ -16,9 +16,6 @@ typedef struct Grouping Grouping;
  */
 extern Grouping *grouping_create(const Definition *definition);
 
-/* The columns of batch_groups(), "name type, …": keys, then partial results. */
-extern char *grouping_columns(const Definition *definition);
-
 /* A new start, whatever became of the last; the receiver of the rows to come. */
 extern DestReceiver *grouping_begin(Grouping *grouping);
 extern int64 grouping_count(const Grouping *grouping);

@@ -23,13 +23,23 @@
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
-#include "grouping.h"
+#include "group_steps.h"
 #include "rewrite.h"
 #include "rules.h"
 #include "streamagg.h"
 
 /* A query without GROUP BY has one group, under this constant key. */
 #define SINGLE_KEY "_k1"
+
+#define BY_BYTES " COLLATE pg_catalog.\"C\""
+
+/* The qualified name of an expression's type, with its parameters. */
+static char *
+type_of(const Node *expression)
+{
+	return format_type_extended(exprType(expression), exprTypmod(expression),
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
 
 /* ---------------------------------------------------------------- the inner SELECT */
 
@@ -88,43 +98,50 @@ append_partials(StringInfo sql, const Call *call, int number)
 static bool
 groups_by_bytes(const Node *key)
 {
-	Oid collation = exprCollation(key);
-
 	switch (getBaseType(exprType(key)))
 	{
 		case TEXTOID:
 		case VARCHAROID:
 		case BPCHAROID:
-			return OidIsValid(collation) && get_collation_isdeterministic(collation);
+			return group_steps_texts_are_bytes(key);
 		default:
 			return false;
 	}
 }
 
-/* Keys, then partial results, in the order of the state columns. */
+/* The numbers of the key columns, which come first. */
 static char *
-partial_select(const Definition *definition, bool for_upsert)
+key_numbers(const Definition *definition)
 {
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 1; i <= definition->nkeys; i++)
+		appendStringInfo(&list, "%s%d", i > 1 ? ", " : "", i);
+	return list.data;
+}
+
+/* Keys, then partial results, in the order of the state columns; rows is the inner SELECT. */
+static char *
+partial_select(const Definition *definition, const char *rows, bool for_upsert)
+{
+	const char *keys = key_numbers(definition);
 	StringInfoData targets;
-	StringInfoData keys;
 
 	initStringInfo(&targets);
-	initStringInfo(&keys);
 	for (int i = 1; i <= definition->nkeys; i++)
 	{
 		bool by_bytes = for_upsert && groups_by_bytes(definition->keys[i - 1].expression);
 
-		appendStringInfo(&targets, "%si._k%d%s", i > 1 ? ", " : "", i,
-						 by_bytes ? " COLLATE pg_catalog.\"C\"" : "");
-		appendStringInfo(&keys, "%s%d", i > 1 ? ", " : "", i);
+		appendStringInfo(&targets, "%si._k%d%s", i > 1 ? ", " : "", i, by_bytes ? BY_BYTES : "");
 	}
 	if (definition->nkeys == 0)
 		appendStringInfoString(&targets, "0::smallint");
 	for (int i = 0; i < definition->ncalls; i++)
 		append_partials(&targets, &definition->calls[i], i + 1);
-	appendStringInfo(&targets, ", pg_catalog.now() FROM (%s) i", inner_select(definition));
-	if (keys.len > 0)
-		appendStringInfo(&targets, " GROUP BY %s ORDER BY %s", keys.data, keys.data);
+	appendStringInfo(&targets, ", pg_catalog.now() FROM (%s) i", rows);
+	if (definition->nkeys > 0)
+		appendStringInfo(&targets, " GROUP BY %s ORDER BY %s", keys, keys);
 	return psprintf("SELECT %s", targets.data);
 }
 
@@ -167,17 +184,25 @@ merges_of(List *merges, const Call *call)
 static char *
 group_select(const Definition *definition)
 {
-	StringInfoData keys;
+	StringInfoData columns;
 
-	initStringInfo(&keys);
-	for (int i = 1; i <= definition->nkeys; i++)
-		appendStringInfo(&keys, "%s%d", i > 1 ? ", " : "", i);
+	initStringInfo(&columns);
+	for (int i = 0; i < definition->nkeys; i++)
+	{
+		Node *key = definition->keys[i].expression;
+
+		appendStringInfo(&columns, "%s_k%d %s%s", i ? ", " : "", i + 1, type_of(key),
+						 OidIsValid(exprCollation(key)) ? BY_BYTES : "");
+	}
+	for (int i = 0; i < definition->ncalls; i++)
+		appendStringInfo(&columns, ", _a%d %s", i + 1,
+						 type_of((Node *) definition->calls[i].aggref));
 	return psprintf("SELECT g.*, pg_catalog.now() FROM streamagg.batch_groups() g (%s) ORDER BY %s",
-					grouping_columns(definition), keys.data);
+					columns.data, key_numbers(definition));
 }
 
 Upsert *
-rewrite_upsert(const Definition *definition, const char *state)
+rewrite_upsert(const Definition *definition, const char *state, bool grouped)
 {
 	Upsert *upsert = palloc0(sizeof(Upsert));
 	StringInfoData sql;
@@ -192,9 +217,10 @@ rewrite_upsert(const Definition *definition, const char *state)
 		upsert->merges = merges_of(upsert->merges, &definition->calls[i]);
 	}
 	appendStringInfoString(&sql, ", updated_at)");
-	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, true));
 	upsert->rows = inner_select(definition);
-	upsert->groups = psprintf("%s %s", sql.data, group_select(definition));
+	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, upsert->rows, true));
+	if (grouped)
+		upsert->groups = psprintf("%s %s", sql.data, group_select(definition));
 	return upsert;
 }
 
@@ -222,13 +248,11 @@ rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *o
 static void
 append_column(StringInfo sql, const char *name, const TargetEntry *target)
 {
-	Oid type = exprType((Node *) target->expr);
-	Oid collation = exprCollation((Node *) target->expr);
+	Node *expression = (Node *) target->expr;
+	Oid collation = exprCollation(expression);
 
-	appendStringInfo(sql, "%s %s", quote_identifier(name),
-					 format_type_extended(type, exprTypmod((Node *) target->expr),
-										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-	if (OidIsValid(collation) && collation != get_typcollation(type))
+	appendStringInfo(sql, "%s %s", quote_identifier(name), type_of(expression));
+	if (OidIsValid(collation) && collation != get_typcollation(exprType(expression)))
 		appendStringInfo(sql, " COLLATE %s", generate_collation_name(collation));
 	appendStringInfoString(sql, ", ");
 }
@@ -240,7 +264,7 @@ append_column(StringInfo sql, const char *name, const TargetEntry *target)
 char *
 rewrite_create_table(const Definition *definition, const char *state)
 {
-	Query *partial = definition_parse(partial_select(definition, false));
+	Query *partial = definition_parse(partial_select(definition, inner_select(definition), false));
 	StringInfoData sql;
 	int at = 0;
 

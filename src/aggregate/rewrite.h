@@ -23,12 +23,13 @@ typedef struct Upsert
 {
 	char *insert; /* INSERT INTO … SELECT … */
 	char *rows;	  /* the SELECT that grouping.c groups the rows of, and … */
-	char *groups; /* … INSERT INTO … SELECT … of its groups */
+	char *groups; /* … INSERT INTO … SELECT … of its groups; NULL: not grouped there */
 	char *keys;	  /* the conflict's columns */
 	List *merges; /* of StateMerge */
 } Upsert;
 
-extern Upsert *rewrite_upsert(const Definition *definition, const char *state);
+/* grouped: grouping.c can do it. */
+extern Upsert *rewrite_upsert(const Definition *definition, const char *state, bool grouped);
 /* The whole text of an insert of it; with one merge only, to learn which of them fails. */
 extern char *rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *only);
 

@@ -78,6 +78,24 @@ run_apply_settings(const char *timezone, const char *datestyle, const char *inte
 	apply("IntervalStyle", intervalstyle);
 }
 
+void
+run_enter_owner(Oid stream, OwnerScope *scope)
+{
+	scope->level = NewGUCNestLevel();
+	GetUserIdAndSecContext(&scope->user, &scope->security);
+	SetUserIdAndSecContext(stream_owner(stream), scope->security | SECURITY_LOCAL_USERID_CHANGE |
+													 SECURITY_RESTRICTED_OPERATION);
+	catalog_pin_search_path();
+	run_apply_neutral_settings();
+}
+
+void
+run_leave_owner(const OwnerScope *scope)
+{
+	AtEOXact_GUC(true, scope->level);
+	SetUserIdAndSecContext(scope->user, scope->security);
+}
+
 int64
 run_lateness(const Interval *interval)
 {
@@ -127,18 +145,19 @@ understand(Loaded *loaded)
 {
 	Aggregate *aggregate = loaded->aggregate;
 	Definition *definition;
+	Upsert *upsert;
 
 	target_check(aggregate->state, aggregate->name);
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states);
 	aggregate->window = definition->window;
 	aggregate->columns = definition_columns(definition);
-	aggregate->upsert = rewrite_upsert(definition, stream_name(aggregate->state));
 	aggregate->grouping = grouping_create(definition);
-	aggregate->rows.sql = aggregate->upsert->rows;
-	aggregate->whole.sql = rewrite_upsert_sql(
-		aggregate->upsert,
-		aggregate->grouping ? aggregate->upsert->groups : aggregate->upsert->insert, NULL);
+	upsert = rewrite_upsert(definition, stream_name(aggregate->state), aggregate->grouping != NULL);
+	aggregate->upsert = upsert;
+	aggregate->rows.sql = upsert->rows;
+	aggregate->whole.sql =
+		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
 }
 
 List *

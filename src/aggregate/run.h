@@ -83,6 +83,20 @@ extern void run_apply_neutral_settings(void);
 extern void
 run_apply_settings(const char *timezone, const char *datestyle, const char *intervalstyle);
 
+/*
+ * As the stream's owner, with the safe search_path and neutral settings, as a batch is judged.  An error
+ * ends it with the (sub)transaction.
+ */
+typedef struct OwnerScope
+{
+	Oid user;
+	int security;
+	int level;
+} OwnerScope;
+
+extern void run_enter_owner(Oid stream, OwnerScope *scope);
+extern void run_leave_owner(const OwnerScope *scope);
+
 /* An SQL duration to microseconds, as windows count them. */
 extern int64 run_lateness(const Interval *interval);
 

@@ -228,7 +228,6 @@ time_parse_date(const char *text, size_t length, DateADT *value)
 int
 time_parse_epoch(const char *text, size_t length, ConvertEncoding unit, TimestampTz *value)
 {
-	static const int64 epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 	Scanner scan = trimmed(text, length);
 	int shift = unit == ENCODING_EPOCH_S ? 6 : unit == ENCODING_EPOCH_MS ? 3 : 0;
 
@@ -241,8 +240,8 @@ time_parse_epoch(const char *text, size_t length, ConvertEncoding unit, Timestam
 		case NUMBER_OK:
 			break;
 	}
-	if (*value < PG_INT64_MIN + epoch)
+	if (*value < PG_INT64_MIN - TIME_UNIX_EPOCH)
 		return ERRCODE_DATETIME_FIELD_OVERFLOW;
-	*value -= epoch;
+	*value += TIME_UNIX_EPOCH;
 	return IS_VALID_TIMESTAMP(*value) ? 0 : ERRCODE_DATETIME_FIELD_OVERFLOW;
 }

@@ -9,6 +9,9 @@
 
 #include "encoding.h"
 
+/* 1970-01-01 00:00 UTC, from which Kafka and epoch_* count, as a TimestampTz. */
+#define TIME_UNIX_EPOCH ((UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
+
 /* Both return 0 or the SQLSTATE of the fault: 22007 no time, 22008 out of range, 22P02 no number. */
 extern int time_parse_iso(const char *text, size_t length, TimestampTz *value);
 extern int

@@ -127,7 +127,6 @@ set_partition(RowWriter *writer, int i, Datum value, Record *record)
 static void
 set_time(RowWriter *writer, int i, Datum value, Record *record)
 {
-	static const TimestampTz epoch = (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
 	const StreamColumn *column = &writer->stream->columns[i];
 	StringInfoData text;
 	TimestampTz time;
@@ -136,10 +135,10 @@ set_time(RowWriter *writer, int i, Datum value, Record *record)
 	value_write_text(&writer->values[i], value, &text);
 	if (time_parse_iso(text.data, text.len, &time) != 0)
 		refuse(column, ERRCODE_INVALID_DATETIME_FORMAT, "It is not a time of ISO 8601.");
-	if (TIMESTAMP_NOT_FINITE(time) || time < epoch + 1000)
+	if (TIMESTAMP_NOT_FINITE(time) || time < TIME_UNIX_EPOCH + 1000)
 		refuse(column, ERRCODE_DATETIME_FIELD_OVERFLOW,
 			   "The time of a record is finite and after 1970-01-01 00:00:00 UTC.");
-	time -= (time - epoch) % 1000;
+	time -= (time - TIME_UNIX_EPOCH) % 1000;
 	if (record->has_time == RECORD_TIME_VALID && record->time != time)
 		refuse(column, ERRCODE_INVALID_PARAMETER_VALUE,
 			   "Another column gives the record another time.");

@@ -24,7 +24,9 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "decode/time.h"
 #include "encode/value.h"
+#include "integer.h"
 #include "streamagg.h"
 
 /* ---------------------------------------------------------------- numbers and words */
@@ -39,11 +41,7 @@ write_bool(ValueWriter *writer, Datum value, StringInfo text)
 static bool
 write_integer(ValueWriter *writer, Datum value, StringInfo text)
 {
-	int64 number = writer->type == INT2OID	 ? DatumGetInt16(value)
-				   : writer->type == INT4OID ? DatumGetInt32(value)
-											 : DatumGetInt64(value);
-
-	appendStringInfo(text, INT64_FORMAT, number);
+	appendStringInfo(text, INT64_FORMAT, integer_of(value, writer->length));
 	return true;
 }
 
@@ -106,7 +104,6 @@ write_time(ValueWriter *writer, Datum value, StringInfo text)
 static bool
 write_epoch(ValueWriter *writer, Datum value, StringInfo text)
 {
-	static const int64 epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 	uint64 unit = writer->encoding == ENCODING_EPOCH_S	  ? USECS_PER_SEC
 				  : writer->encoding == ENCODING_EPOCH_MS ? 1000
 														  : 1;
@@ -116,7 +113,7 @@ write_epoch(ValueWriter *writer, Datum value, StringInfo text)
 	if (TIMESTAMP_NOT_FINITE(time))
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 						errmsg("an infinite time cannot be written as epoch")));
-	time += epoch;
+	time -= TIME_UNIX_EPOCH;
 	size = time < 0 ? -(uint64) time : (uint64) time;
 	appendStringInfo(text, "%s" UINT64_FORMAT, time < 0 ? "-" : "", size / unit);
 	if (size % unit == 0)
@@ -200,6 +197,7 @@ value_writer_init(ValueWriter *writer, Oid type, ConvertEncoding encoding)
 	bool is_varlena;
 
 	writer->type = getBaseType(type);
+	writer->length = get_typlen(writer->type);
 	writer->encoding = encoding;
 	writer->write = NULL;
 	for (size_t i = 0; i < lengthof(ways); i++)

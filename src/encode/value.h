@@ -17,7 +17,8 @@ typedef bool (*ValueWrite)(ValueWriter *writer, Datum value, StringInfo text);
 struct ValueWriter
 {
 	ValueWrite write;
-	Oid type; /* no domain */
+	Oid type;	  /* no domain */
+	int16 length; /* of it */
 	ConvertEncoding encoding;
 	FmgrInfo output; /* of the type, or to_jsonb */
 };

@@ -25,6 +25,7 @@
 #include "catalog.h"
 #include "check.h"
 #include "compat.h"
+#include "decode/time.h"
 #include "encode/row.h"
 #include "fdw/modify.h"
 #include "guard.h"
@@ -228,7 +229,6 @@ open_producer(Insert *insert)
 static void
 send_record(Insert *insert, const Record *record)
 {
-	static const TimestampTz epoch = (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
 	KafkaHeader *headers = palloc(sizeof(KafkaHeader) * Max(record->nheaders, 1));
 	KafkaOutgoing outgoing = {
 		.partition =
@@ -237,8 +237,8 @@ send_record(Insert *insert, const Record *record)
 		.key_length = record->key_length,
 		.value = record->value,
 		.length = record->length,
-		.timestamp =
-			record->has_time == RECORD_TIME_VALID ? (record->time - epoch) / 1000 : KAFKA_NOW,
+		.timestamp = record->has_time == RECORD_TIME_VALID ? (record->time - TIME_UNIX_EPOCH) / 1000
+														   : KAFKA_NOW,
 		.headers = headers,
 		.nheaders = record->nheaders};
 

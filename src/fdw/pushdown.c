@@ -21,6 +21,7 @@
 #include "utils/typcache.h"
 
 #include "fdw/pushdown.h"
+#include "integer.h"
 #include "options.h"
 
 /* column op expression, or column = ANY (expression) */
@@ -170,14 +171,6 @@ at_most(PushdownRange *range, int64 value)
 	range->high = Min(range->high, value);
 }
 
-static int64
-number_of(Datum value, Oid type)
-{
-	if (type == INT2OID)
-		return DatumGetInt16(value);
-	return type == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
-}
-
 static void
 narrow(PushdownRange *range, int strategy, int64 value)
 {
@@ -231,7 +224,7 @@ narrow_to_any(PushdownBounds *bounds, const Condition *condition, ArrayType *arr
 	}
 	for (int i = 0; i < count; i++)
 	{
-		int64 value = isnull[i] ? 0 : number_of(values[i], condition->type);
+		int64 value = isnull[i] ? 0 : integer_of(values[i], length);
 
 		if (isnull[i])
 			continue;
@@ -285,7 +278,7 @@ pushdown_bounds(List *conditions, ForeignScanState *node, bool evaluate)
 		else if (condition->any)
 			narrow_to_any(bounds, condition, DatumGetArrayTypeP(value));
 		else
-			narrow(range, condition->strategy, number_of(value, condition->type));
+			narrow(range, condition->strategy, integer_of(value, get_typlen(condition->type)));
 	}
 	return bounds;
 }

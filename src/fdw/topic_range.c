@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog.h"
+#include "decode/time.h"
 #include "fdw/topic_range.h"
 #include "streamagg.h"
 
@@ -107,12 +108,9 @@ raise_beginnings(TopicRange *range, KafkaConsumer *consumer, int64 time)
 static bool
 time_in_milliseconds(TimestampTz time, int64 *milliseconds)
 {
-	static const int64 epoch =
-		INT64CONST(1000) * (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
-
 	if (TIMESTAMP_NOT_FINITE(time))
 		return false;
-	*milliseconds = time / 1000 + epoch - 1; /* rounded, and never up */
+	*milliseconds = time / 1000 - TIME_UNIX_EPOCH / 1000 - 1; /* rounded, and never up */
 	return *milliseconds > 0;
 }
 

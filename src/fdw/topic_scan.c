@@ -60,33 +60,7 @@ typedef struct TopicScan
 	TopicCounters counters;
 } TopicScan;
 
-/* ---------------------------------------------------------------- as the stream's owner */
-
-typedef struct OwnerScope
-{
-	Oid user;
-	int security;
-	int level;
-} OwnerScope;
-
-/* An error ends the scope with the (sub)transaction. */
-static void
-become_owner(Oid relid, OwnerScope *scope)
-{
-	scope->level = NewGUCNestLevel();
-	GetUserIdAndSecContext(&scope->user, &scope->security);
-	SetUserIdAndSecContext(stream_owner(relid), scope->security | SECURITY_LOCAL_USERID_CHANGE |
-													SECURITY_RESTRICTED_OPERATION);
-	catalog_pin_search_path();
-	run_apply_neutral_settings();
-}
-
-static void
-become_caller(const OwnerScope *scope)
-{
-	AtEOXact_GUC(true, scope->level);
-	SetUserIdAndSecContext(scope->user, scope->security);
-}
+/* ---------------------------------------------------------------- a chunk */
 
 static Stream *
 load_stream(const TopicScan *scan)
@@ -95,16 +69,14 @@ load_stream(const TopicScan *scan)
 	Stream *stream;
 
 	catalog_check_version();
-	become_owner(scan->relid, &scope);
+	run_enter_owner(scan->relid, &scope);
 	stream = stream_load(scan->relid, scan->context);
 	key_load(stream);
-	become_caller(&scope);
+	run_leave_owner(&scope);
 	if (stream->natts != scan->slot->tts_tupleDescriptor->natts)
 		elog(ERROR, "stream \"%s\" was altered within a scan", stream->name);
 	return stream;
 }
-
-/* ---------------------------------------------------------------- a chunk */
 
 static void
 judge_message(TopicScan *scan, int number)
@@ -162,9 +134,9 @@ judge_chunk(TopicScan *scan)
 
 	batch_reset(scan->stream->batch);
 	scan->row = 0;
-	become_owner(scan->relid, &scope);
+	run_enter_owner(scan->relid, &scope);
 	guard_run(judge_guarded, scan);
-	become_caller(&scope);
+	run_leave_owner(&scope);
 	scan->chunk = Min(scan->chunk * 2, LARGEST_CHUNK);
 }
 

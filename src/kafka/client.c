@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "miscadmin.h"
 #include "storage/fd.h"
@@ -232,6 +233,15 @@ kafka_client_serve(rd_kafka_t *client)
 		line->repeated = 0;
 		line->logged = GetCurrentTimestamp();
 	}
+}
+
+void
+kafka_drain_event(int fd)
+{
+	uint64 ignored;
+
+	if (read(fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
+		elog(ERROR, "could not read an eventfd: %m");
 }
 
 rd_kafka_resp_err_t

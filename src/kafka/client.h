@@ -39,6 +39,9 @@ extern void kafka_client_destroy(rd_kafka_t *client);
 /* Raises 42602 where no topic can have this name: of some the library makes no object, only NULL. */
 extern void kafka_require_topic(const char *name);
 
+/* Takes what an eventfd holds that the library writes to. */
+extern void kafka_drain_event(int fd);
+
 /* Serves callbacks, then logs what the library had to say, at most once a minute a text. */
 extern void kafka_client_serve(rd_kafka_t *client);
 

@@ -134,12 +134,6 @@ raise_for_topic(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
 				&trouble);
 }
 
-static rd_kafka_resp_err_t
-ask_partitions(KafkaConsumer *consumer, int *count)
-{
-	return kafka_ask_partitions(consumer->client, consumer->topic, count);
-}
-
 /* Whether to ask again; raises when the answer is final or patience is over. */
 static void
 wait_or_raise(KafkaConsumer *consumer, rd_kafka_resp_err_t error, TimestampTz start)
@@ -159,7 +153,7 @@ kafka_consumer_partitions(KafkaConsumer *consumer)
 	for (;;)
 	{
 		int count;
-		rd_kafka_resp_err_t error = ask_partitions(consumer, &count);
+		rd_kafka_resp_err_t error = kafka_ask_partitions(consumer->client, consumer->topic, &count);
 
 		if (error == 0)
 		{
@@ -175,7 +169,7 @@ kafka_consumer_peek_partitions(KafkaConsumer *consumer)
 {
 	int count;
 
-	if (ask_partitions(consumer, &count) == 0)
+	if (kafka_ask_partitions(consumer->client, consumer->topic, &count) == 0)
 		kafka_trouble_clear(&consumer->trouble);
 	return count;
 }
@@ -379,6 +373,16 @@ kafka_consumer_is_full(const KafkaConsumer *consumer)
 	return consumer->count == consumer->capacity || consumer->bytes >= consumer->max_bytes;
 }
 
+KafkaMessageKind
+kafka_consumer_place(const KafkaConsumer *consumer, int number, int32 *partition, int64 *offset)
+{
+	const rd_kafka_message_t *found = consumer->messages[number];
+
+	*partition = found->partition;
+	*offset = found->offset;
+	return found->err ? KAFKA_END : KAFKA_RECORD;
+}
+
 /*
  * Another thread made the messages, long before they are read: the processor is told to load what comes
  * next while it works on this one.
@@ -402,24 +406,12 @@ kafka_consumer_message(const KafkaConsumer *consumer, int number, KafkaMessage *
 	const rd_kafka_message_t *found = consumer->messages[number];
 
 	fetch_ahead(consumer, number);
-	message->kind = found->err ? KAFKA_END : KAFKA_RECORD;
-	message->partition = found->partition;
-	message->offset = found->offset;
+	message->kind = kafka_consumer_place(consumer, number, &message->partition, &message->offset);
 	message->value = found->payload;
 	message->length = found->len;
 	message->key = found->key;
 	message->key_length = found->key_len;
 	message->timestamp = rd_kafka_message_timestamp(found, NULL);
-}
-
-KafkaMessageKind
-kafka_consumer_place(const KafkaConsumer *consumer, int number, int32 *partition, int64 *offset)
-{
-	const rd_kafka_message_t *found = consumer->messages[number];
-
-	*partition = found->partition;
-	*offset = found->offset;
-	return found->err ? KAFKA_END : KAFKA_RECORD;
 }
 
 static rd_kafka_headers_t *
@@ -477,10 +469,7 @@ kafka_consumer_socket(const KafkaConsumer *consumer)
 void
 kafka_consumer_drain_socket(KafkaConsumer *consumer)
 {
-	uint64 ignored;
-
-	if (read(consumer->event_fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
-		elog(ERROR, "could not read an eventfd: %m");
+	kafka_drain_event(consumer->event_fd);
 }
 
 const char *

@@ -179,14 +179,11 @@ serve(KafkaProducer *producer)
 static void
 wait_for_reports(KafkaProducer *producer)
 {
-	uint64 ignored;
-
 	(void) WaitLatchOrSocket(MyLatch,
 							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 							 producer->event_fd, KAFKA_SLICE_MS, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
-	if (read(producer->event_fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
-		elog(ERROR, "could not read an eventfd: %m");
+	kafka_drain_event(producer->event_fd);
 	serve(producer);
 }
 
