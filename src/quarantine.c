@@ -10,6 +10,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/expandeddatum.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
@@ -19,48 +20,72 @@
 #include "streamagg.h"
 
 #define TRIM_EVERY_MS 60000
+#define RECENT_FAULTS 8
 
+/* Of a record. */
 enum
 {
-	COLUMN_PARTITION,
-	COLUMN_OFFSET,
-	COLUMN_STAGE,
-	COLUMN_CODE,
-	COLUMN_REASON,
-	COLUMN_NAME,
-	COLUMN_RULES,
-	COLUMN_RECORD,
-	COLUMNS
+	RECORD_PARTITION,
+	RECORD_OFFSET,
+	RECORD_FAULT, /* which of the faults, from 1 */
+	RECORD_DOCUMENT,
+	RECORD_COLUMNS
 };
+
+/* Of a fault: records of one kind share it. */
+enum
+{
+	FAULT_STAGE,
+	FAULT_CODE,
+	FAULT_REASON,
+	FAULT_COLUMN,
+	FAULT_RULES,
+	FAULT_COLUMNS
+};
+
+typedef struct Table
+{
+	int columns;
+	int count;
+	int capacity;
+	Datum *values[FAULT_COLUMNS];
+	bool *isnull[FAULT_COLUMNS];
+} Table;
+
+typedef struct KnownFault
+{
+	RecordFault fault;
+	int rules;	/* how many were broken */
+	char *rule; /* if it was one */
+	int number; /* in the table of faults, from 1 */
+} KnownFault;
 
 struct Quarantine
 {
 	Oid stream;
 	MemoryContext context;
-	int count;
-	int capacity;
-	Datum *values[COLUMNS];
-	bool *isnull[COLUMNS];
-	RecordFault last; /* of the last record */
-	char *last_rules;
+	Table records;
+	Table faults;
+	KnownFault recent[RECENT_FAULTS];
 };
 
-/* rules are arrays as text: an array of arrays would have to be rectangular */
+/*
+ * Sets of unnest in a SELECT list, unlike those of FROM, do not pass through a tuplestore.  Rules are
+ * arrays as text: an array of arrays would have to be rectangular.
+ */
 static CatalogStatement insert_records = {
 	"INSERT INTO streamagg.quarantine_log (stream, partition, record_offset, stage, code, reason,"
 	" column_name, failed_rules, record, received_at, status)"
-	" SELECT $1, r.partition, r.record_offset, r.stage, r.code, r.reason, r.column_name,"
-	" r.rules::pg_catalog.text[], r.record, pg_catalog.clock_timestamp(), 'new'"
-	" FROM unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[],"
-	" $7::text[], $8::text[], $9::jsonb[])"
-	" AS r (partition, record_offset, stage, code, reason, column_name, rules, record)",
-	9,
-	{REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	 TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID},
+	" SELECT $1, r.partition, r.record_offset, $6[r.fault], $7[r.fault], $8[r.fault],"
+	" $9[r.fault], $10[r.fault]::pg_catalog.text[], r.record, pg_catalog.clock_timestamp(), 'new'"
+	" FROM (SELECT pg_catalog.unnest($2) AS partition, pg_catalog.unnest($3) AS record_offset,"
+	" pg_catalog.unnest($4) AS fault, pg_catalog.unnest($5) AS record) r",
+	10,
+	{REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, JSONBARRAYOID, TEXTARRAYOID,
+	 TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID},
 	NULL};
 
-static const Oid element_types[COLUMNS] = {INT4OID, INT8OID, TEXTOID, TEXTOID,
-										   TEXTOID, TEXTOID, TEXTOID, JSONBOID};
+static const Oid record_types[RECORD_COLUMNS] = {INT4OID, INT8OID, INT4OID, JSONBOID};
 
 static CatalogStatement delete_old = {
 	"DELETE FROM streamagg.quarantine_log q USING streamagg.stream_progress s"
@@ -87,37 +112,42 @@ quarantine_begin(Oid stream)
 
 	quarantine->stream = stream;
 	quarantine->context = CurrentMemoryContext;
+	quarantine->records.columns = RECORD_COLUMNS;
+	quarantine->faults.columns = FAULT_COLUMNS;
 	return quarantine;
 }
 
-static void
-grow(Quarantine *quarantine)
+/* Makes room for a row; false and 0 stand in it. */
+static int
+add_row(Table *table)
 {
-	int capacity = quarantine->capacity ? quarantine->capacity * 2 : 64;
+	int capacity = table->capacity ? table->capacity * 2 : 64;
 
-	for (int i = 0; i < COLUMNS; i++)
+	for (int i = 0; i < table->columns && table->count == table->capacity; i++)
 	{
-		Datum *values = palloc(capacity * sizeof(Datum));
-		bool *isnull = palloc(capacity * sizeof(bool));
+		Datum *values = palloc0(capacity * sizeof(Datum));
+		bool *isnull = palloc0(capacity * sizeof(bool));
 
-		if (quarantine->count > 0)
+		if (table->count > 0)
 		{
-			memcpy(values, quarantine->values[i], quarantine->count * sizeof(Datum));
-			memcpy(isnull, quarantine->isnull[i], quarantine->count * sizeof(bool));
+			memcpy(values, table->values[i], table->count * sizeof(Datum));
+			memcpy(isnull, table->isnull[i], table->count * sizeof(bool));
 		}
-		quarantine->values[i] = values;
-		quarantine->isnull[i] = isnull;
+		table->values[i] = values;
+		table->isnull[i] = isnull;
 	}
-	quarantine->capacity = capacity;
+	if (table->count == table->capacity)
+		table->capacity = capacity;
+	return table->count++;
 }
 
 static void
-put_text(Quarantine *quarantine, int column, const char *text)
+put_text(Table *table, int column, const char *text)
 {
-	int row = quarantine->count;
+	int row = table->count - 1;
 
-	quarantine->isnull[column][row] = text == NULL;
-	quarantine->values[column][row] = text ? CStringGetTextDatum(text) : (Datum) 0;
+	table->isnull[column][row] = text == NULL;
+	table->values[column][row] = text ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
 /* As the text of a text[], NULL for none. */
@@ -143,49 +173,46 @@ is_same_fault(const RecordFault *a, const RecordFault *b)
 		   a->rule == b->rule && a->aggregate == b->aggregate;
 }
 
-/* Faults come in masses of one kind: their words are made once. */
-static void
-put_fault(Quarantine *quarantine, const RecordFault *fault)
-{
-	int row = quarantine->count;
-
-	if (row > 0 && is_same_fault(fault, &quarantine->last))
-	{
-		for (int i = COLUMN_STAGE; i <= COLUMN_NAME; i++)
-		{
-			quarantine->values[i][row] = quarantine->values[i][row - 1];
-			quarantine->isnull[i][row] = quarantine->isnull[i][row - 1];
-		}
-		return;
-	}
-	put_text(quarantine, COLUMN_STAGE, fault->stage);
-	put_text(quarantine, COLUMN_CODE, unpack_sql_state(fault->code));
-	put_text(quarantine, COLUMN_REASON, record_fault_reason(fault));
-	put_text(quarantine, COLUMN_NAME, fault->column);
-	quarantine->last = *fault;
-}
-
-/* One broken rule, the same as that of the record before. */
+/* More rules than one are taken as different. */
 static bool
-repeats_rules(const Quarantine *quarantine, const List *rules)
+is_known(const KnownFault *known, const RecordFault *fault, const List *rules)
 {
-	return quarantine->count > 0 && quarantine->last_rules && list_length(rules) == 1 &&
-		   strcmp(linitial(rules), quarantine->last_rules) == 0;
+	return known->number > 0 && list_length(rules) == known->rules && known->rules <= 1 &&
+		   is_same_fault(fault, &known->fault) &&
+		   (known->rules == 0 || strcmp(linitial(rules), known->rule) == 0);
 }
 
-static void
-put_rules(Quarantine *quarantine, const List *rules)
+/* Faults come in masses of a few kinds: their words are made once.  Returns the fault's number. */
+static int
+put_fault(Quarantine *quarantine, const RecordFault *fault, const List *rules)
 {
-	int row = quarantine->count;
+	Table *faults = &quarantine->faults;
+	KnownFault *known;
 
-	if (repeats_rules(quarantine, rules))
-	{
-		quarantine->values[COLUMN_RULES][row] = quarantine->values[COLUMN_RULES][row - 1];
-		quarantine->isnull[COLUMN_RULES][row] = false;
-		return;
-	}
-	put_text(quarantine, COLUMN_RULES, rules_text(rules));
-	quarantine->last_rules = list_length(rules) == 1 ? pstrdup(linitial(rules)) : NULL;
+	for (known = quarantine->recent; known < quarantine->recent + RECENT_FAULTS; known++)
+		if (is_known(known, fault, rules))
+			return known->number;
+	known = &quarantine->recent[add_row(faults) % RECENT_FAULTS];
+	put_text(faults, FAULT_STAGE, fault->stage);
+	put_text(faults, FAULT_CODE, unpack_sql_state(fault->code));
+	put_text(faults, FAULT_REASON, record_fault_reason(fault));
+	put_text(faults, FAULT_COLUMN, fault->column);
+	put_text(faults, FAULT_RULES, rules_text(rules));
+	known->fault = *fault;
+	known->rules = list_length(rules);
+	known->rule = known->rules == 1 ? pstrdup(linitial(rules)) : NULL;
+	known->number = faults->count;
+	return known->number;
+}
+
+/* Expanded, so that a subscript does not walk over the texts before it. */
+static Datum
+fault_texts(const Table *faults, int column)
+{
+	Datum array =
+		catalog_array(faults->values[column], faults->isnull[column], faults->count, TEXTOID);
+
+	return MakeExpandedObjectReadOnly(expand_array(array, CurrentMemoryContext, NULL), false, -1);
 }
 
 void
@@ -193,31 +220,31 @@ quarantine_add(Quarantine *quarantine, const Record *record, const RecordFault *
 			   Datum document, const List *rules)
 {
 	MemoryContext old = MemoryContextSwitchTo(quarantine->context);
-	int row = quarantine->count;
+	Table *records = &quarantine->records;
+	int row = add_row(records);
 
-	if (row == quarantine->capacity)
-		grow(quarantine);
-	quarantine->values[COLUMN_PARTITION][row] = Int32GetDatum(record->partition);
-	quarantine->values[COLUMN_OFFSET][row] = Int64GetDatum(record->offset);
-	quarantine->values[COLUMN_RECORD][row] = datumCopy(document, false, -1);
-	quarantine->isnull[COLUMN_PARTITION][row] = quarantine->isnull[COLUMN_OFFSET][row] =
-		quarantine->isnull[COLUMN_RECORD][row] = false;
-	put_fault(quarantine, fault);
-	put_rules(quarantine, rules);
-	quarantine->count++;
+	records->values[RECORD_PARTITION][row] = Int32GetDatum(record->partition);
+	records->values[RECORD_OFFSET][row] = Int64GetDatum(record->offset);
+	records->values[RECORD_FAULT][row] = Int32GetDatum(put_fault(quarantine, fault, rules));
+	records->values[RECORD_DOCUMENT][row] = datumCopy(document, false, -1);
 	MemoryContextSwitchTo(old);
 }
 
 void
 quarantine_store(Quarantine *quarantine)
 {
-	Datum values[COLUMNS + 1] = {ObjectIdGetDatum(quarantine->stream)};
+	const Table *records = &quarantine->records;
+	const Table *faults = &quarantine->faults;
+	Datum values[1 + RECORD_COLUMNS + FAULT_COLUMNS] = {ObjectIdGetDatum(quarantine->stream)};
+	Datum *next = values + 1;
 
-	if (quarantine->count == 0)
+	if (records->count == 0)
 		return;
-	for (int i = 0; i < COLUMNS; i++)
-		values[i + 1] = catalog_array(quarantine->values[i], quarantine->isnull[i],
-									  quarantine->count, element_types[i]);
+	for (int i = 0; i < RECORD_COLUMNS; i++)
+		*next++ =
+			catalog_array(records->values[i], records->isnull[i], records->count, record_types[i]);
+	for (int i = 0; i < FAULT_COLUMNS; i++)
+		*next++ = fault_texts(faults, i);
 	catalog_execute(&insert_records, values, NULL);
 }
 
