@@ -277,15 +277,18 @@ make_archive(Oid stream)
 
 /* ---------------------------------------------------------------- following the stream */
 
-/* A column of the stream that is new has the name that ours had. */
+/* A column of the stream that is new may have the name that ours had. */
 static void
 make_room_for_rest(Oid stream, Oid archive, TupleDesc columns)
 {
 	const char *rest = choose_rest(stream, columns);
+	const char *current = archive_rest_column(archive);
 	Datum values[2] = {ObjectIdGetDatum(archive), CStringGetTextDatum(rest)};
 
-	if (strcmp(rest, OTHER_REST) != 0 || strcmp(archive_rest_column(archive), rest) == 0)
+	if (find_column(columns, current) == NULL)
 		return;
+	if (strcmp(current, REST) != 0)
+		refuse_name(stream, current);
 	run_ddl(psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", stream_name(archive), REST, rest));
 	catalog_execute(&rename_rest, values, NULL);
 }
