@@ -381,6 +381,17 @@ find_or_make(Oid stream)
 	return OidIsValid(archive) ? archive : make_archive(stream);
 }
 
+/* Of days that somebody has attached, too. */
+static void
+add_triggers(Oid archive)
+{
+	ListCell *cell;
+
+	archive_add_trigger(archive);
+	foreach (cell, archive_days_before(archive, DT_NOEND))
+		archive_add_trigger(lfirst_oid(cell));
+}
+
 void
 archive_prepare(Oid stream)
 {
@@ -396,7 +407,7 @@ archive_prepare(Oid stream)
 	if (stream_owner(archive) != stream_owner(stream))
 		refuse_owner(stream, archive);
 	follow_columns(stream, archive);
-	archive_add_trigger(archive);
+	add_triggers(archive);
 	archive_ensure_day(archive, GetCurrentTimestamp());
 	SPI_finish();
 	run_leave_owner(&scope);

@@ -30,7 +30,7 @@ extern bool archive_keeps_rest(const Stream *stream);
 
 /* The partition of the day of this time, made if need be, as the stream's owner.  archive_day.c */
 extern void archive_ensure_day(Oid archive, TimestampTz at);
-/* Days that end before the time, by age. */
+/* Partitions that end before the time, by age. */
 extern List *archive_days_before(Oid archive, TimestampTz at);
 
 /* For batches, in the current context; NULL while the option is off.  archive_write.c */

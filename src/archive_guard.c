@@ -30,7 +30,8 @@ PG_FUNCTION_INFO_V1(streamagg_refuse_archive_change);
 #define TRIGGER_NAME "streamagg_append_only"
 
 static CatalogStatement dropped_triggers = {
-	"SELECT DISTINCT pg_catalog.format('%I.%I', address_names[1], address_names[2])::pg_catalog.regclass"
+	"SELECT DISTINCT pg_catalog.format('%I.%I', address_names[1], "
+	"address_names[2])::pg_catalog.regclass"
 	" FROM pg_catalog.pg_event_trigger_dropped_objects() d"
 	" WHERE classid = 'pg_catalog.pg_trigger'::regclass AND pg_catalog.to_regclass("
 	"pg_catalog.format('%I.%I', address_names[1], address_names[2])) IS NOT NULL",

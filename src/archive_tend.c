@@ -16,6 +16,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "miscadmin.h"
 #include "parser/parser.h"
 #include "pgstat.h"
@@ -190,18 +191,20 @@ tend_step(const Step *step)
 
 /* ---------------------------------------------------------------- an expired day */
 
-/* DETACH … CONCURRENTLY runs transactions of its own: only as a statement of its own. */
+/*
+ * DETACH … CONCURRENTLY runs transactions of its own, so it is not for SPI; nor for ProcessUtility,
+ * whose event triggers would find no snapshot, and may be anybody's.
+ */
 static void
-run_top_level(const char *sql)
+alter_table(const char *sql)
 {
 	RawStmt *raw = linitial_node(RawStmt, raw_parser(sql, RAW_PARSE_DEFAULT));
-	PlannedStmt *planned = makeNode(PlannedStmt);
+	AlterTableStmt *statement = castNode(AlterTableStmt, raw->stmt);
+	LOCKMODE mode = AlterTableGetLockLevel(statement->cmds);
+	AlterTableUtilityContext context = {.queryString = sql};
 
-	planned->commandType = CMD_UTILITY;
-	planned->canSetTag = true;
-	planned->utilityStmt = raw->stmt;
-	planned->stmt_len = strlen(sql);
-	ProcessUtility(planned, sql, false, PROCESS_UTILITY_TOPLEVEL, NULL, NULL, None_Receiver, NULL);
+	context.relid = AlterTableLookupRelation(statement, mode);
+	AlterTable(statement, mode, &context);
 }
 
 /* True when the day's row of pg_inherits says that it is a partition of the archive; *pending. */
@@ -233,7 +236,7 @@ detach_step(const Step *step)
 	sql = MemoryContextStrdup(PortalContext, sql);
 	SetUserIdAndSecContext(stream_owner(step->archive), 0);
 	MemoryContextSwitchTo(PortalContext);
-	run_top_level(sql);
+	alter_table(sql);
 }
 
 /* Only what is a day of an archive, by its trigger, goes. */
