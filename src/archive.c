@@ -392,14 +392,12 @@ add_triggers(Oid archive)
 		archive_add_trigger(lfirst_oid(cell));
 }
 
-void
-archive_prepare(Oid stream)
+static Oid
+prepare(Oid stream, bool days)
 {
 	OwnerScope scope;
 	Oid archive;
 
-	if (!archive_is_on(stream))
-		return;
 	run_enter_owner(stream, &scope);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -407,8 +405,25 @@ archive_prepare(Oid stream)
 	if (stream_owner(archive) != stream_owner(stream))
 		refuse_owner(stream, archive);
 	follow_columns(stream, archive);
-	add_triggers(archive);
-	archive_ensure_day(archive, GetCurrentTimestamp());
+	if (days)
+	{
+		add_triggers(archive);
+		archive_ensure_day(archive, GetCurrentTimestamp());
+	}
 	SPI_finish();
 	run_leave_owner(&scope);
+	return archive;
+}
+
+void
+archive_prepare(Oid stream)
+{
+	if (archive_is_on(stream))
+		(void) prepare(stream, true);
+}
+
+Oid
+archive_complete(Oid stream)
+{
+	return prepare(stream, false);
 }

@@ -23,6 +23,8 @@ extern char *archive_rest_column(Oid archive);
  * one of its own names, 42804 for a column whose type differs, 42501 for another owner.
  */
 extern void archive_prepare(Oid stream);
+/* The same for a batch, which makes the day that it needs; returns the archive. */
+extern Oid archive_complete(Oid stream);
 /* A column of the stream was renamed. */
 extern void archive_rename_column(Oid stream, const char *from, const char *to);
 /* Whether something of a document may be in no column. */
@@ -36,6 +38,8 @@ extern List *archive_days_before(Oid archive, TimestampTz at);
 /* For batches, in the current context; NULL while the option is off.  archive_write.c */
 extern Archive *archive_load(const Stream *stream);
 extern void archive_free(Archive *archive);
+/* Whether this relation is it. */
+extern bool archive_is(const Archive *archive, Oid relid);
 /* Adds the rows of the stream's batch.  As ingest.h says of all steps. */
 extern void archive_write(Archive *archive, const Stream *stream);
 

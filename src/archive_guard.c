@@ -108,7 +108,7 @@ archive_is_day(Oid relation)
 	Relation rel = relation_open(relation, AccessShareLock);
 	bool found = find_trigger(rel) != NULL;
 
-	relation_close(rel, NoLock);
+	relation_close(rel, AccessShareLock);
 	return found;
 }
 

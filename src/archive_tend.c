@@ -144,11 +144,12 @@ typedef struct Step
 
 typedef void (*StepBody)(const Step *step);
 
-/* Errors are told and the next step is taken: what is left waits for the next round. */
-static void
+/* False: it failed, and the error is told; what is left waits for the next round. */
+static bool
 run_step(StepBody body, const Step *step, const char *what)
 {
 	MemoryContext context = CurrentMemoryContext;
+	volatile bool done = false;
 	Oid user;
 	int security;
 
@@ -162,6 +163,7 @@ run_step(StepBody body, const Step *step, const char *what)
 		if (ActiveSnapshotSet())
 			PopActiveSnapshot();
 		CommitTransactionCommand();
+		done = true;
 	}
 	PG_CATCH();
 	{
@@ -180,6 +182,7 @@ run_step(StepBody body, const Step *step, const char *what)
 	PG_END_TRY();
 	SetUserIdAndSecContext(user, security);
 	MemoryContextSwitchTo(context);
+	return done;
 }
 
 static void
@@ -304,15 +307,22 @@ read_steps(CatalogStatement *statement, bool with_archive)
 static void
 run_round(void)
 {
+	List *waiting = NIL;
 	ListCell *cell;
 
 	foreach (cell, read_steps(&all_archives, false))
-		run_step(tend_step, lfirst(cell), "partitions of an archive");
+		(void) run_step(tend_step, lfirst(cell), "partitions of an archive");
 	foreach (cell, read_steps(&all_expired, true))
 	{
-		run_step(detach_step, lfirst(cell), "a day of an archive");
-		run_step(drop_step, lfirst(cell), "a day of an archive");
+		const Step *step = lfirst(cell);
+
 		CHECK_FOR_INTERRUPTS();
+		/* of an archive one day at a time can be on its way */
+		if (list_member_oid(waiting, step->archive))
+			continue;
+		if (!run_step(detach_step, step, "a day of an archive") ||
+			!run_step(drop_step, step, "a day of an archive"))
+			waiting = lappend_oid(waiting, step->archive);
 	}
 }
 

@@ -121,9 +121,8 @@ archive_load(const Stream *stream)
 
 	if (!stream->archived)
 		return NULL;
-	archive_prepare(stream->relid);
 	archive = palloc0(sizeof(Archive));
-	archive->relid = archive_of(stream->relid);
+	archive->relid = archive_complete(stream->relid);
 	archive->sql = insert_sql(stream, archive->relid);
 	return archive;
 }
@@ -137,14 +136,23 @@ archive_free(Archive *archive)
 		archive->plan = NULL;
 }
 
+bool
+archive_is(const Archive *archive, Oid relid)
+{
+	return archive && archive->relid == relid;
+}
+
 /* ---------------------------------------------------------------- a batch */
 
 /* What was judged is written: the lock is kept. */
 static void
 check_target(const Archive *archive)
 {
-	Relation rel = relation_open(archive->relid, RowExclusiveLock);
+	Relation rel = try_relation_open(archive->relid, RowExclusiveLock);
 
+	if (rel == NULL) /* by a superuser: the next try makes it anew */
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("the archive of the stream was dropped")));
 	if (rel->rd_rel->relowner != GetUserId())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -222,6 +222,23 @@ add_column_option(const char *stream, const char *column, const char *option, co
 						  quote_identifier(column), option, quote_literal_cstr(value)));
 }
 
+/* In one statement: between two of them the stream would be checked. */
+static void
+follow_table_options(Oid relid, const RenameStmt *rename)
+{
+	static const char *const options[] = {"event_time", "dedup_key"};
+	StringInfoData sets;
+
+	initStringInfo(&sets);
+	for (size_t i = 0; i < lengthof(options); i++)
+		if (strcmp(stream_option(relid, options[i], ""), rename->subname) == 0)
+			appendStringInfo(&sets, "%sSET %s %s", sets.len ? ", " : "", options[i],
+							 quote_literal_cstr(rename->newname));
+	if (sets.len > 0)
+		alter_stream(
+			psprintf("ALTER FOREIGN TABLE %s OPTIONS (%s)", stream_name(relid), sets.data));
+}
+
 /*
  * A renamed column is read from where it was, makes the pseudonyms that it made, and is still the
  * event time if it was.
@@ -233,12 +250,7 @@ follow_rename(Oid relid, const RenameStmt *rename)
 	char *name = stream_name(relid);
 
 	archive_rename_column(relid, rename->subname, rename->newname);
-	if (strcmp(stream_option(relid, "event_time", ""), rename->subname) == 0)
-		alter_stream(psprintf("ALTER FOREIGN TABLE %s OPTIONS (SET event_time %s)", name,
-							  quote_literal_cstr(rename->newname)));
-	if (strcmp(stream_option(relid, "dedup_key", ""), rename->subname) == 0)
-		alter_stream(psprintf("ALTER FOREIGN TABLE %s OPTIONS (SET dedup_key %s)", name,
-							  quote_literal_cstr(rename->newname)));
+	follow_table_options(relid, rename);
 	options = GetForeignColumnOptions(relid, get_attnum(relid, rename->newname));
 	if (options_get(options, "path", NULL) == NULL && options_get(options, "meta", NULL) == NULL)
 		add_column_option(name, rename->newname, "path", stream_default_path(rename->subname));

@@ -66,7 +66,7 @@ static uint32 mapping_hashes[2]; /* the owner's and PUBLIC's */
 
 /* ---------------------------------------------------------------- definitions */
 
-/* The stream, or a state table: whose that is, and whether it may be written, is asked again. */
+/* The stream, its archive, or a state table: whose that is, and whether it may be written, is asked again. */
 static void
 on_relation_change(Datum argument, Oid relid)
 {
@@ -77,6 +77,8 @@ on_relation_change(Datum argument, Oid relid)
 	foreach (cell, worker.aggregates)
 		if (((Aggregate *) lfirst(cell))->state == relid)
 			stale = true;
+	if (archive_is(worker.archive, relid))
+		stale = true;
 }
 
 /* hash 0: everything may have changed, which is no reason to think that this has */

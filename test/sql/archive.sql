@@ -95,3 +95,7 @@ SELECT accepted FROM streamagg.push('large', ARRAY[format('{"ts": "2024-01-01T00
 SELECT length(v), length(rest ->> 'w') FROM large_archive;
 DROP FOREIGN TABLE s CASCADE;
 SELECT count(*) FROM s_archive;
+SET client_min_messages = warning;
+DROP SCHEMA archive CASCADE;
+DROP SERVER archive;
+SELECT count(*) FROM streamagg.archive_catalog;
