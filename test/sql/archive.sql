@@ -73,6 +73,14 @@ SELECT doc, rest FROM whole_archive;
 SELECT others, rest FROM others_archive;
 SELECT rest FROM none_archive;
 
+-- columns that no aggregate reads are kept, protected ones too, each row its own
+SET client_min_messages = error;
+CREATE FOREIGN TABLE many (v text, h text OPTIONS (protect 'sha256'), ts timestamptz) SERVER archive OPTIONS (event_time 'ts', archive 'on');
+RESET client_min_messages;
+SELECT streamagg.create_aggregate('many_n', 'SELECT count(*) AS n FROM many');
+SELECT accepted FROM streamagg.push('many', (SELECT array_agg(format('{"ts": "2024-01-01T00:00:00Z", "v": "%s", "h": "%s"}', i, i)) FROM generate_series(1, 3000) i));
+SELECT count(DISTINCT v), count(DISTINCT h), bool_and(h = encode(sha256(v::bytea), 'hex')) FROM many_archive;
+
 -- a name of 63 bytes, another relation of the archive's name, days whose names are taken
 CREATE FOREIGN TABLE "sixty-three bytes: ÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜ 1234567" (ts timestamptz) SERVER archive OPTIONS (event_time 'ts');
 CREATE TABLE "sixty-three bytes: ÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜ_archive" ();
