@@ -54,6 +54,11 @@ SELECT feed('{f 1000002 7,g 1000003 7}');
 ALTER FOREIGN TABLE s OPTIONS (DROP dedup_key, DROP dedup_within);
 SELECT feed('{f 1000002 7,g 1000003 7}');
 
+CREATE FOREIGN TABLE two (a text, b text, ts timestamptz NOT NULL) SERVER dedup OPTIONS (event_time 'ts', dedup_key 'a', archive 'on');
+SELECT accepted, duplicate FROM streamagg.push('two', ARRAY['{"a": "x", "ts": "2024-01-01T00:00:00Z"}', '{"a": "x", "ts": "2024-01-01T00:00:00Z"}']);
+ALTER FOREIGN TABLE two OPTIONS (SET dedup_key 'b');
+SELECT accepted, duplicate FROM streamagg.push('two', ARRAY['{"b": "x", "ts": "2024-01-01T00:00:00Z"}', '{"b": "x", "ts": "2024-01-01T00:00:00Z"}']);
+
 -- without dedup_within: for ever; 0: never
 CREATE FOREIGN TABLE ever (k text, n int, ts timestamptz NOT NULL) SERVER dedup OPTIONS (event_time 'ts', dedup_key 'k', archive 'on');
 CREATE FOREIGN TABLE never (k text, n int, ts timestamptz NOT NULL) SERVER dedup OPTIONS (event_time 'ts', dedup_key 'k', dedup_within '0', archive 'on');
