@@ -215,18 +215,20 @@ COMMENT ON TABLE streamagg.aggregate_progress IS 'Counters of each aggregate, wr
 CREATE TABLE streamagg.archive_catalog (
   archive  regclass PRIMARY KEY,
   stream   regclass NOT NULL UNIQUE,
-  rest     text NOT NULL
+  rest     text NOT NULL,
+  identity text
 );
 COMMENT ON TABLE streamagg.archive_catalog IS 'A row an archive.';
 COMMENT ON COLUMN streamagg.archive_catalog.archive IS 'The partitioned table.';
 COMMENT ON COLUMN streamagg.archive_catalog.stream IS 'The foreign table whose accepted rows it has.';
 COMMENT ON COLUMN streamagg.archive_catalog.rest IS 'Name of the column of what no column of the stream holds.';
+COMMENT ON COLUMN streamagg.archive_catalog.identity IS 'System identifier and database oid of the last use: of a restored or copied archive no day is dropped before the stream is used there.';
 
 CREATE TABLE streamagg.archive_expired (
   partition  regclass PRIMARY KEY,
   archive    regclass NOT NULL
 );
-COMMENT ON TABLE streamagg.archive_expired IS 'Days of archives past archive_keep that the keeper is detaching and dropping.';
+COMMENT ON TABLE streamagg.archive_expired IS 'The day of each archive that the keeper is detaching and dropping, past archive_keep.';
 COMMENT ON COLUMN streamagg.archive_expired.partition IS 'The day''s table.';
 COMMENT ON COLUMN streamagg.archive_expired.archive IS 'The archive that it is, or was, a partition of.';
 

@@ -29,6 +29,7 @@
 #include "catalog.h"
 #include "event.h"
 #include "streamagg.h"
+#include "worker/control.h"
 
 #define SUFFIX "_archive"
 #define REST "rest"
@@ -47,6 +48,13 @@ static CatalogStatement add_archive = {
 	"INSERT INTO streamagg.archive_catalog (archive, stream, rest) SELECT $1, $2, $3",
 	3,
 	{REGCLASSOID, REGCLASSOID, TEXTOID},
+	NULL};
+
+static CatalogStatement own_archive = {
+	"UPDATE streamagg.archive_catalog SET identity = $2 WHERE archive = $1"
+	" AND identity IS DISTINCT FROM $2",
+	2,
+	{REGCLASSOID, TEXTOID},
 	NULL};
 
 static CatalogStatement rename_rest = {
@@ -392,6 +400,15 @@ add_triggers(Oid archive)
 		archive_add_trigger(lfirst_oid(cell));
 }
 
+/* It is used here: a copy of it, elsewhere, is another. */
+static void
+own(Oid archive)
+{
+	Datum values[2] = {ObjectIdGetDatum(archive), CStringGetTextDatum(control_identity())};
+
+	catalog_execute(&own_archive, values, NULL);
+}
+
 static Oid
 prepare(Oid stream, bool days)
 {
@@ -405,6 +422,7 @@ prepare(Oid stream, bool days)
 	if (stream_owner(archive) != stream_owner(stream))
 		refuse_owner(stream, archive);
 	follow_columns(stream, archive);
+	own(archive);
 	if (days)
 	{
 		add_triggers(archive);

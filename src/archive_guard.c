@@ -105,10 +105,11 @@ find_trigger(Relation rel)
 bool
 archive_is_day(Oid relation)
 {
-	Relation rel = relation_open(relation, AccessShareLock);
-	bool found = find_trigger(rel) != NULL;
+	Relation rel = try_relation_open(relation, AccessShareLock);
+	bool found = rel && find_trigger(rel);
 
-	relation_close(rel, AccessShareLock);
+	if (rel)
+		relation_close(rel, AccessShareLock);
 	return found;
 }
 

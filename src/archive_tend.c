@@ -34,27 +34,34 @@
 #include "catalog.h"
 #include "event.h"
 #include "streamagg.h"
+#include "worker/control.h"
 #include "worker/shared.h"
 
 #define TEND_EVERY_MS 60000
 #define PATIENCE "1s"
 
+/* Of this database: a copy that nobody uses keeps what it has. */
 static CatalogStatement all_archives = {
-	"SELECT a.stream FROM streamagg.archive_catalog a"
-	" JOIN pg_catalog.pg_class c ON c.oid = a.stream AND c.relkind = 'f'",
-	0,
-	{InvalidOid},
+	"SELECT a.archive, a.stream FROM streamagg.archive_catalog a"
+	" JOIN pg_catalog.pg_class c ON c.oid = a.stream AND c.relkind = 'f'"
+	" WHERE a.identity = $1 ORDER BY 1",
+	1,
+	{TEXTOID},
 	NULL};
 
+/* One at a time, so that what is noted is what is being detached. */
 static CatalogStatement note_expired = {
-	"INSERT INTO streamagg.archive_expired (partition, archive) SELECT n, $2"
-	" FROM unnest($1::regclass[]) AS n ON CONFLICT DO NOTHING",
+	"INSERT INTO streamagg.archive_expired (partition, archive) SELECT $1, $2"
+	" WHERE NOT EXISTS (SELECT FROM streamagg.archive_expired e WHERE e.archive = $2)",
 	2,
-	{REGCLASSARRAYOID, REGCLASSOID},
+	{REGCLASSOID, REGCLASSOID},
 	NULL};
 
-static CatalogStatement all_expired = {
-	"SELECT partition, archive FROM streamagg.archive_expired ORDER BY 1", 0, {InvalidOid}, NULL};
+static CatalogStatement find_expired = {
+	"SELECT partition FROM streamagg.archive_expired WHERE archive = $1 LIMIT 1",
+	1,
+	{REGCLASSOID},
+	NULL};
 
 static CatalogStatement forget_expired = {
 	"DELETE FROM streamagg.archive_expired WHERE partition = $1", 1, {REGCLASSOID}, NULL};
@@ -72,47 +79,6 @@ expiry(Oid stream, TimestampTz *before)
 		return false;
 	*before = GetCurrentTimestamp() - age;
 	return true;
-}
-
-static void
-note_days(Oid stream, Oid archive)
-{
-	TimestampTz before;
-	List *days;
-	Datum *oids;
-	Datum values[2];
-	int count = 0;
-	ListCell *cell;
-
-	if (!expiry(stream, &before))
-		return;
-	days = archive_days_before(archive, before);
-	if (days == NIL)
-		return;
-	oids = palloc(sizeof(Datum) * list_length(days));
-	foreach (cell, days)
-		oids[count++] = ObjectIdGetDatum(lfirst_oid(cell));
-	values[0] = catalog_array(oids, NULL, count, REGCLASSOID);
-	values[1] = ObjectIdGetDatum(archive);
-	catalog_execute(&note_expired, values, NULL);
-}
-
-static void
-tend_stream(Oid stream)
-{
-	Oid archive = archive_of(stream);
-	OwnerScope scope;
-
-	if (!OidIsValid(archive) || stream_owner(archive) != stream_owner(stream))
-		return; /* its worker says so */
-	if (archive_is_on(stream))
-	{
-		run_enter_owner(stream, &scope);
-		archive_ensure_day(archive, GetCurrentTimestamp());
-		archive_ensure_day(archive, GetCurrentTimestamp() + USECS_PER_DAY);
-		run_leave_owner(&scope);
-	}
-	note_days(stream, archive);
 }
 
 void
@@ -138,15 +104,16 @@ archive_tend_local(const Stream *stream)
 
 typedef struct Step
 {
-	Oid relid; /* a stream, or an expired day */
 	Oid archive;
+	Oid stream;
+	Oid day; /* that goes */
 } Step;
 
-typedef void (*StepBody)(const Step *step);
+typedef void (*StepBody)(Step *step);
 
 /* False: it failed, and the error is told; what is left waits for the next round. */
 static bool
-run_step(StepBody body, const Step *step, const char *what)
+run_step(StepBody body, Step *step)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool done = false;
@@ -176,7 +143,8 @@ run_step(StepBody body, const Step *step, const char *what)
 		SetUserIdAndSecContext(user, security);
 		/* somebody reads it: later */
 		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s: %s", what, error->message)));
+			ereport(WARNING, (errcode(error->sqlerrcode),
+							  errmsg("partitions of an archive: %s", error->message)));
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
@@ -185,11 +153,30 @@ run_step(StepBody body, const Step *step, const char *what)
 	return done;
 }
 
-static void
-tend_step(const Step *step)
+/* False when the relation is gone; else it stays until the transaction ends. */
+static bool
+hold(Oid relid)
 {
-	if (get_rel_relkind(step->relid) == RELKIND_FOREIGN_TABLE)
-		tend_stream(step->relid);
+	Relation rel = try_relation_open(relid, AccessShareLock);
+
+	if (rel)
+		relation_close(rel, NoLock);
+	return rel != NULL;
+}
+
+/* Today and tomorrow. */
+static void
+make_days(Step *step)
+{
+	OwnerScope scope;
+
+	if (!hold(step->stream) || !hold(step->archive) || !archive_is_on(step->stream) ||
+		stream_owner(step->archive) != stream_owner(step->stream))
+		return; /* the worker says so */
+	run_enter_owner(step->stream, &scope);
+	archive_ensure_day(step->archive, GetCurrentTimestamp());
+	archive_ensure_day(step->archive, GetCurrentTimestamp() + USECS_PER_DAY);
+	run_leave_owner(&scope);
 }
 
 /* ---------------------------------------------------------------- an expired day */
@@ -210,16 +197,52 @@ alter_table(const char *sql)
 	AlterTable(statement, mode, &context);
 }
 
-/* True when the day's row of pg_inherits says that it is a partition of the archive; *pending. */
+/* True when the day is a partition of the archive; *pending: half detached. */
 static bool
 is_partition(const Step *step, bool *pending)
 {
 	*pending = false;
-	if (!get_rel_relispartition(step->relid) ||
-		get_partition_parent(step->relid, true) != step->archive)
+	if (!get_rel_relispartition(step->day) ||
+		get_partition_parent(step->day, true) != step->archive)
 		return false;
-	*pending = PartitionHasPendingDetach(step->relid);
+	*pending = PartitionHasPendingDetach(step->day);
 	return true;
+}
+
+static Oid
+noted_day(Oid archive)
+{
+	Datum value = ObjectIdGetDatum(archive);
+	Oid found = InvalidOid;
+	CatalogScope scope;
+	bool isnull;
+
+	catalog_enter(&scope);
+	if (catalog_run(&find_expired, &value, NULL) > 0)
+		found = DatumGetObjectId(catalog_value(0, 1, &isnull));
+	catalog_leave(&scope);
+	return found;
+}
+
+/* The day that a crash or a reader has left in the middle, or the oldest that is past archive_keep. */
+static void
+note_day(Step *step)
+{
+	TimestampTz before;
+	List *days;
+	Datum values[2];
+
+	step->day = noted_day(step->archive);
+	if (OidIsValid(step->day) || !hold(step->stream) || !hold(step->archive) ||
+		!expiry(step->stream, &before))
+		return;
+	days = archive_days_before(step->archive, before);
+	if (days == NIL)
+		return;
+	values[0] = ObjectIdGetDatum(linitial_oid(days));
+	values[1] = ObjectIdGetDatum(step->archive);
+	catalog_execute(&note_expired, values, NULL);
+	step->day = linitial_oid(days);
 }
 
 /*
@@ -227,7 +250,7 @@ is_partition(const Step *step, bool *pending)
  * context must not outlive a transaction.  Names are qualified, and none is looked up otherwise.
  */
 static void
-detach_step(const Step *step)
+detach_day(Step *step)
 {
 	bool pending;
 	char *sql;
@@ -235,7 +258,7 @@ detach_step(const Step *step)
 	if (!is_partition(step, &pending))
 		return;
 	sql = psprintf("ALTER TABLE %s DETACH PARTITION %s %s", stream_name(step->archive),
-				   stream_name(step->relid), pending ? "FINALIZE" : "CONCURRENTLY");
+				   stream_name(step->day), pending ? "FINALIZE" : "CONCURRENTLY");
 	sql = MemoryContextStrdup(PortalContext, sql);
 	SetUserIdAndSecContext(stream_owner(step->archive), 0);
 	MemoryContextSwitchTo(PortalContext);
@@ -244,55 +267,56 @@ detach_step(const Step *step)
 
 /* Only what is a day of an archive, by its trigger, goes. */
 static void
-drop_step(const Step *step)
+drop_day(Step *step)
 {
-	Datum value = ObjectIdGetDatum(step->relid);
+	Datum value = ObjectIdGetDatum(step->day);
 	OwnerScope scope;
 	bool pending;
 	char *name;
 
 	if (is_partition(step, &pending))
 		return;
-	if (get_rel_relkind(step->relid) == RELKIND_RELATION && archive_is_day(step->relid))
+	if (get_rel_relkind(step->day) == RELKIND_RELATION && archive_is_day(step->day))
 	{
-		name = stream_name(step->relid);
-		run_enter_owner(step->relid, &scope);
+		name = stream_name(step->day);
+		run_enter_owner(step->day, &scope);
 		if (SPI_connect() != SPI_OK_CONNECT ||
 			SPI_execute(psprintf("DROP TABLE %s", name), false, 0) != SPI_OK_UTILITY)
 			elog(ERROR, "could not drop %s", name);
 		SPI_finish();
 		run_leave_owner(&scope);
-		event_log(InvalidOid, "drop_archive_day", name);
+		event_log(step->stream, "drop_archive_day", name);
 	}
 	catalog_execute(&forget_expired, &value, NULL);
 }
 
 /* ---------------------------------------------------------------- a round */
 
-/* Pairs of a relation and its archive, in the current context; a transaction of its own. */
+/* The archives, in the current context; a transaction of its own. */
 static List *
-read_steps(CatalogStatement *statement, bool with_archive)
+read_archives(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List *steps = NIL;
-	CatalogScope scope;
-	uint64 rows;
-	bool isnull;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (catalog_is_installed())
 	{
+		Datum identity = CStringGetTextDatum(control_identity());
+		CatalogScope scope;
+		uint64 rows;
+		bool isnull;
+
 		catalog_enter(&scope);
-		rows = catalog_run(statement, NULL, NULL);
+		rows = catalog_run(&all_archives, &identity, NULL);
 		for (uint64 i = 0; i < rows; i++)
 		{
 			Step *step = MemoryContextAllocZero(context, sizeof(Step));
 
-			step->relid = DatumGetObjectId(catalog_value(i, 1, &isnull));
-			if (with_archive)
-				step->archive = DatumGetObjectId(catalog_value(i, 2, &isnull));
+			step->archive = DatumGetObjectId(catalog_value(i, 1, &isnull));
+			step->stream = DatumGetObjectId(catalog_value(i, 2, &isnull));
 			MemoryContextSwitchTo(context);
 			steps = lappend(steps, step);
 		}
@@ -304,25 +328,27 @@ read_steps(CatalogStatement *statement, bool with_archive)
 	return steps;
 }
 
+/* Until one of its days must wait for a reader. */
+static void
+drop_days(Step *step)
+{
+	while (run_step(note_day, step) && OidIsValid(step->day))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!run_step(detach_day, step) || !run_step(drop_day, step))
+			return;
+	}
+}
+
 static void
 run_round(void)
 {
-	List *waiting = NIL;
 	ListCell *cell;
 
-	foreach (cell, read_steps(&all_archives, false))
-		(void) run_step(tend_step, lfirst(cell), "partitions of an archive");
-	foreach (cell, read_steps(&all_expired, true))
+	foreach (cell, read_archives())
 	{
-		const Step *step = lfirst(cell);
-
-		CHECK_FOR_INTERRUPTS();
-		/* of an archive one day at a time can be on its way */
-		if (list_member_oid(waiting, step->archive))
-			continue;
-		if (!run_step(detach_step, step, "a day of an archive") ||
-			!run_step(drop_step, step, "a day of an archive"))
-			waiting = lappend_oid(waiting, step->archive);
+		(void) run_step(make_days, lfirst(cell));
+		drop_days(lfirst(cell));
 	}
 }
 
