@@ -10,11 +10,17 @@ DATA = sql/streamagg--1.0.sql
 OBJS = \
 	src/streamagg.o \
 	src/address.o \
+	src/archive.o \
+	src/archive_day.o \
+	src/archive_guard.o \
+	src/archive_tend.o \
+	src/archive_write.o \
 	src/bad_share.o \
 	src/batch.o \
 	src/catalog.o \
 	src/check.o \
 	src/column.o \
+	src/dedup.o \
 	src/digest.o \
 	src/document.o \
 	src/event.o \

@@ -212,6 +212,42 @@ CREATE TABLE streamagg.aggregate_progress (
 ) WITH (fillfactor = 20);
 COMMENT ON TABLE streamagg.aggregate_progress IS 'Counters of each aggregate, written in the transaction of each batch.';
 
+CREATE TABLE streamagg.archive_catalog (
+  archive  regclass PRIMARY KEY,
+  stream   regclass NOT NULL UNIQUE,
+  rest     text NOT NULL,
+  identity text
+);
+COMMENT ON TABLE streamagg.archive_catalog IS 'A row an archive.';
+COMMENT ON COLUMN streamagg.archive_catalog.archive IS 'The partitioned table.';
+COMMENT ON COLUMN streamagg.archive_catalog.stream IS 'The foreign table whose accepted rows it has.';
+COMMENT ON COLUMN streamagg.archive_catalog.rest IS 'Name of the column of what no column of the stream holds.';
+COMMENT ON COLUMN streamagg.archive_catalog.identity IS 'System identifier and database oid of the last use: of a restored or copied archive no day is dropped before the stream is used there.';
+
+CREATE TABLE streamagg.archive_expired (
+  partition  regclass PRIMARY KEY,
+  archive    regclass NOT NULL
+);
+COMMENT ON TABLE streamagg.archive_expired IS 'The day of each archive that the keeper is detaching and dropping, past archive_keep.';
+COMMENT ON COLUMN streamagg.archive_expired.partition IS 'The day''s table.';
+COMMENT ON COLUMN streamagg.archive_expired.archive IS 'The archive that it is, or was, a partition of.';
+
+CREATE TABLE streamagg.dedup_log (
+  stream      regclass NOT NULL,
+  partition   int NOT NULL,
+  digest      bytea NOT NULL,
+  event_time  timestamptz NOT NULL
+);
+CREATE INDEX dedup_log_key ON streamagg.dedup_log (stream, partition, digest);
+-- Rows come nearly in the order of their event times.
+CREATE INDEX dedup_log_age ON streamagg.dedup_log USING brin (event_time) WITH (autosummarize = on);
+ALTER TABLE streamagg.dedup_log ALTER COLUMN digest SET STORAGE PLAIN;
+COMMENT ON TABLE streamagg.dedup_log IS 'Accepted rows of streams with dedup_key: digests of the values, never a value.';
+COMMENT ON COLUMN streamagg.dedup_log.stream IS 'The foreign table.';
+COMMENT ON COLUMN streamagg.dedup_log.partition IS 'Partition of the record.';
+COMMENT ON COLUMN streamagg.dedup_log.digest IS 'First half of the SHA-256 of the value and of where it comes from.';
+COMMENT ON COLUMN streamagg.dedup_log.event_time IS 'Event time of the row.';
+
 -- Not among the tables that dumps take along: a dump holds no key.
 CREATE TABLE streamagg.key_store (
   name     text PRIMARY KEY,
@@ -294,6 +330,9 @@ SELECT pg_catalog.pg_extension_config_dump('streamagg.quarantine_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.event_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_progress', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_expired', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.dedup_log', '');
 
 -- ---------------------------------------------------------------- windows
 
@@ -355,6 +394,33 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_count_groups';
 REVOKE ALL ON FUNCTION streamagg.count_groups(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION streamagg.count_groups(regclass) IS
   'Rows of a state table: counted when small, else the planner''s estimate.';
+
+-- ---------------------------------------------------------------- archives
+
+CREATE FUNCTION streamagg.batch_partition(tid) RETURNS int
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_batch_partition';
+COMMENT ON FUNCTION streamagg.batch_partition(tid) IS
+  'Partition of a row of the batch that is being archived: the statement of a batch reads it.';
+
+CREATE FUNCTION streamagg.batch_offset(tid) RETURNS bigint
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_batch_offset';
+COMMENT ON FUNCTION streamagg.batch_offset(tid) IS
+  'Offset of a row of the batch that is being archived: the statement of a batch reads it.';
+
+CREATE FUNCTION streamagg.batch_watermark(tid) RETURNS timestamptz
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_batch_watermark';
+COMMENT ON FUNCTION streamagg.batch_watermark(tid) IS
+  'The watermark that a row of the batch that is being archived met: the statement of a batch reads it.';
+
+CREATE FUNCTION streamagg.batch_rest(tid) RETURNS jsonb
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_batch_rest';
+COMMENT ON FUNCTION streamagg.batch_rest(tid) IS
+  'What no column holds of a row of the batch that is being archived: the statement of a batch reads it.';
+
+CREATE FUNCTION streamagg.refuse_archive_change() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_refuse_archive_change';
+COMMENT ON FUNCTION streamagg.refuse_archive_change() IS
+  'Refuses UPDATE, DELETE and TRUNCATE of archives and their days.';
 
 -- ---------------------------------------------------------------- control
 

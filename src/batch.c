@@ -43,7 +43,7 @@ batch_create(MemoryContext parent, int natts)
 void
 batch_reset(Batch *batch)
 {
-	batch->nrows = 0;
+	batch->nrows = batch->naside = 0;
 	batch->free = batch->end = NULL;
 	MemoryContextReset(batch->data);
 }
@@ -81,7 +81,11 @@ batch_next_row(Batch *batch, Datum **values, bool **isnull)
 BatchRow *
 batch_keep_row(Batch *batch)
 {
-	return &batch->rows[batch->nrows++];
+	BatchRow *row = &batch->rows[batch->nrows];
+
+	Assert(batch->naside == 0);
+	row->number = batch->nrows++;
+	return row;
 }
 
 void
@@ -89,18 +93,87 @@ batch_remove_rows(Batch *batch, const bool *marks)
 {
 	int kept = 0;
 
-	for (int i = 0; i < batch->nrows; i++)
+	for (int i = 0; i < batch->nrows + batch->naside; i++)
 	{
 		Size from = (Size) i * batch->natts;
 		Size to = (Size) kept * batch->natts;
 
-		if (marks[i])
+		if (i < batch->nrows && marks[i])
 			continue;
 		memmove(batch->values + to, batch->values + from, batch->natts * sizeof(Datum));
 		memmove(batch->isnull + to, batch->isnull + from, batch->natts * sizeof(bool));
 		batch->rows[kept++] = batch->rows[i];
 	}
-	batch->nrows = kept;
+	batch->nrows = kept - batch->naside;
+}
+
+/* The rows, those aside included, in the order of these numbers of theirs. */
+static void
+arrange(Batch *batch, const int *order)
+{
+	int count = batch->nrows + batch->naside;
+	Size cells = (Size) count * batch->natts;
+	Datum *values = MemoryContextAllocHuge(batch->data, Max(cells, 1) * sizeof(Datum));
+	bool *isnull = MemoryContextAllocHuge(batch->data, Max(cells, 1) * sizeof(bool));
+	BatchRow *rows = MemoryContextAllocHuge(batch->data, count * sizeof(BatchRow));
+
+	memcpy(values, batch->values, cells * sizeof(Datum));
+	memcpy(isnull, batch->isnull, cells * sizeof(bool));
+	memcpy(rows, batch->rows, count * sizeof(BatchRow));
+	for (int i = 0; i < count; i++)
+	{
+		Size from = (Size) order[i] * batch->natts;
+		Size to = (Size) i * batch->natts;
+
+		memcpy(batch->values + to, values + from, batch->natts * sizeof(Datum));
+		memcpy(batch->isnull + to, isnull + from, batch->natts * sizeof(bool));
+		batch->rows[i] = rows[order[i]];
+	}
+	pfree(values);
+	pfree(isnull);
+	pfree(rows);
+}
+
+void
+batch_set_aside(Batch *batch, const bool *marks)
+{
+	int *order = MemoryContextAllocHuge(batch->data, Max(batch->nrows, 1) * sizeof(int));
+	int kept = 0;
+	int aside = 0;
+
+	Assert(batch->naside == 0);
+	for (int i = 0; i < batch->nrows; i++)
+		aside += marks[i];
+	for (int i = 0, next = batch->nrows - aside; i < batch->nrows && aside > 0; i++)
+		order[marks[i] ? next++ : kept++] = i;
+	if (aside > 0)
+		arrange(batch, order);
+	batch->nrows -= aside;
+	batch->naside = aside;
+	pfree(order);
+}
+
+/* Rows and those aside are each in their order: a merge. */
+void
+batch_put_back(Batch *batch)
+{
+	int count = batch->nrows + batch->naside;
+	int *order = MemoryContextAllocHuge(batch->data, Max(count, 1) * sizeof(int));
+	int row = 0;
+	int aside = batch->nrows;
+
+	for (int i = 0; i < count; i++)
+	{
+		bool from_rows = aside == count || (row < batch->nrows &&
+											batch->rows[row].number < batch->rows[aside].number);
+
+		order[i] = from_rows ? row++ : aside++;
+	}
+	if (batch->naside > 0)
+		arrange(batch, order);
+	batch->nrows = count;
+	batch->naside = 0;
+	pfree(order);
 }
 
 void *

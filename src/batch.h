@@ -15,6 +15,8 @@ typedef struct BatchRow
 	int32 partition;
 	uint32 length; /* of the record's value, which stays where it was read */
 	const char *value;
+	int number;			  /* in the order of reading */
+	struct varlena *rest; /* for the archive: what no column holds, as jsonb; NULL: nothing */
 } BatchRow;
 
 typedef struct Batch
@@ -23,6 +25,7 @@ typedef struct Batch
 	MemoryContext data;	   /* by-reference values; reset by batch_reset */
 	int natts;
 	int nrows;
+	int naside; /* behind the rows: set aside */
 	int capacity;
 	Datum *values; /* nrows × natts */
 	bool *isnull;
@@ -42,6 +45,13 @@ extern BatchRow *batch_keep_row(Batch *batch);
 
 /* Takes the marked rows out; the others move up in their order. */
 extern void batch_remove_rows(Batch *batch, const bool *marks);
+
+/*
+ * The marked rows go behind the others, and back to where they were.  A row must not be added while
+ * some are aside.
+ */
+extern void batch_set_aside(Batch *batch, const bool *marks);
+extern void batch_put_back(Batch *batch);
 
 /* MAXALIGNed bytes that live until batch_reset; never NULL. */
 extern void *batch_alloc(Batch *batch, size_t size);

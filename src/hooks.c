@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "aggregate/define.h"
+#include "archive.h"
 #include "catalog.h"
 #include "event.h"
 #include "options.h"
@@ -28,10 +29,12 @@ PG_FUNCTION_INFO_V1(streamagg_on_sql_drop);
 PG_FUNCTION_INFO_V1(streamagg_on_ddl_end);
 
 static CatalogStatement dropped_relations = {
-	"SELECT d.objid, d.object_identity, s.stream IS NOT NULL, a.aggregate IS NOT NULL"
+	"SELECT d.objid, d.object_identity, s.stream IS NOT NULL, a.aggregate IS NOT NULL,"
+	" r.archive IS NOT NULL"
 	" FROM pg_catalog.pg_event_trigger_dropped_objects() d"
 	" LEFT JOIN streamagg.stream_catalog s ON s.stream = d.objid"
 	" LEFT JOIN streamagg.aggregate_catalog a ON a.aggregate = d.objid"
+	" LEFT JOIN streamagg.archive_catalog r ON r.archive = d.objid"
 	" WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0"
 	" ORDER BY a.aggregate IS NULL, s.stream IS NULL",
 	0,
@@ -98,6 +101,7 @@ typedef struct Dropped
 	char *name;
 	bool is_stream;
 	bool is_aggregate;
+	bool is_archive;
 } Dropped;
 
 static void
@@ -111,6 +115,7 @@ forget(const Dropped *dropped)
 	if (dropped->is_stream)
 	{
 		define_freeze_aggregates(dropped->relid);
+		archive_forget_stream(dropped->relid);
 		control_forget(dropped->relid);
 		progress_forget(dropped->relid, dropped->name);
 		event_log(InvalidOid, "drop_stream", dropped->name);
@@ -142,12 +147,17 @@ streamagg_on_sql_drop(PG_FUNCTION_ARGS)
 		dropped->name = pstrdup(catalog_string(i, 2));
 		dropped->is_stream = DatumGetBool(catalog_value(i, 3, &isnull));
 		dropped->is_aggregate = DatumGetBool(catalog_value(i, 4, &isnull));
+		dropped->is_archive = DatumGetBool(catalog_value(i, 5, &isnull));
 		all = lappend(all, dropped);
 		MemoryContextSwitchTo(old);
 	}
 	catalog_leave(&scope);
 	foreach (cell, all)
 		forget(lfirst(cell));
+	foreach (cell, all)
+		if (((Dropped *) lfirst(cell))->is_archive)
+			archive_forget(((Dropped *) lfirst(cell))->relid, is_clean_restore(fcinfo));
+	archive_check_dropped();
 	judge_orphans(fcinfo);
 	PG_RETURN_NULL();
 }
@@ -167,6 +177,36 @@ check_stream(Oid relid, const char *event)
 	event_log(relid, event, NULL);
 }
 
+/* Whether the statement sets the option: dumps set it by CREATE only, and bring the table. */
+static bool
+sets_archive(FunctionCallInfo fcinfo)
+{
+	Node *statement = ((EventTriggerData *) fcinfo->context)->parsetree;
+	ListCell *cell;
+
+	if (!IsA(statement, AlterTableStmt))
+		return false;
+	foreach (cell, ((AlterTableStmt *) statement)->cmds)
+	{
+		const AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+
+		if (command->subtype == AT_GenericOptions &&
+			options_get((List *) command->def, "archive", NULL))
+			return true;
+	}
+	return false;
+}
+
+/* An archive follows its stream at once, so that what it cannot follow is refused here. */
+static void
+tend_archive(FunctionCallInfo fcinfo, Oid relid)
+{
+	if (!stream_is_stream(relid))
+		archive_check_triggers(relid);
+	else if (sets_archive(fcinfo) || (archive_is_on(relid) && OidIsValid(archive_of(relid))))
+		archive_prepare(relid);
+}
+
 static void
 alter_stream(const char *sql)
 {
@@ -182,6 +222,23 @@ add_column_option(const char *stream, const char *column, const char *option, co
 						  quote_identifier(column), option, quote_literal_cstr(value)));
 }
 
+/* In one statement: between two of them the stream would be checked. */
+static void
+follow_table_options(Oid relid, const RenameStmt *rename)
+{
+	static const char *const options[] = {"event_time", "dedup_key"};
+	StringInfoData sets;
+
+	initStringInfo(&sets);
+	for (size_t i = 0; i < lengthof(options); i++)
+		if (strcmp(stream_option(relid, options[i], ""), rename->subname) == 0)
+			appendStringInfo(&sets, "%sSET %s %s", sets.len ? ", " : "", options[i],
+							 quote_literal_cstr(rename->newname));
+	if (sets.len > 0)
+		alter_stream(
+			psprintf("ALTER FOREIGN TABLE %s OPTIONS (%s)", stream_name(relid), sets.data));
+}
+
 /*
  * A renamed column is read from where it was, makes the pseudonyms that it made, and is still the
  * event time if it was.
@@ -192,9 +249,8 @@ follow_rename(Oid relid, const RenameStmt *rename)
 	List *options;
 	char *name = stream_name(relid);
 
-	if (strcmp(stream_option(relid, "event_time", ""), rename->subname) == 0)
-		alter_stream(psprintf("ALTER FOREIGN TABLE %s OPTIONS (SET event_time %s)", name,
-							  quote_literal_cstr(rename->newname)));
+	archive_rename_column(relid, rename->subname, rename->newname);
+	follow_table_options(relid, rename);
 	options = GetForeignColumnOptions(relid, get_attnum(relid, rename->newname));
 	if (options_get(options, "path", NULL) == NULL && options_get(options, "meta", NULL) == NULL)
 		add_column_option(name, rename->newname, "path", stream_default_path(rename->subname));
@@ -252,6 +308,7 @@ streamagg_on_ddl_end(PG_FUNCTION_ARGS)
 		if (rename && stream_is_stream(changed->relid))
 			follow_rename(changed->relid, rename);
 		check_stream(changed->relid, changed->created ? "create_stream" : "alter_stream");
+		tend_archive(fcinfo, changed->relid);
 	}
 	PG_RETURN_NULL();
 }

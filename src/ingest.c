@@ -13,9 +13,12 @@
 
 #include "aggregate/poison.h"
 #include "aggregate/run.h"
+#include "archive.h"
 #include "check.h"
+#include "dedup.h"
 #include "guard.h"
 #include "ingest.h"
+#include "meta.h"
 #include "sqlstate.h"
 #include "streamagg.h"
 
@@ -46,6 +49,7 @@ ingest_begin(Stream *stream)
 		AllocSetContextCreate(CurrentMemoryContext, "streamagg redaction", ALLOCSET_DEFAULT_SIZES);
 	ingest->progress = progress_lock(stream->relid);
 	ingest->quarantine = quarantine_begin(stream->relid);
+	ingest->dedup = dedup_begin(stream, ingest->progress);
 	batch_reset(stream->batch);
 	return ingest;
 }
@@ -55,6 +59,10 @@ ingest_plan(Stream *stream, const List *aggregates)
 {
 	Bitmapset *columns = bms_union(run_columns(aggregates), check_columns(stream));
 
+	if (stream->archived)
+		columns = bms_add_range(columns, 1, stream->natts);
+	if (stream->dedup_key)
+		columns = bms_add_member(columns, stream->dedup_key);
 	for (int i = 0; i < stream->natts; i++)
 	{
 		StreamColumn *column = &stream->columns[i];
@@ -65,6 +73,80 @@ ingest_plan(Stream *stream, const List *aggregates)
 												protection->kind == PROTECT_SHA256);
 	}
 	bms_free(columns);
+}
+
+/* ---------------------------------------------------------------- duplicates */
+
+/* The watermark that the row meets; its partition's moves by it. */
+static TimestampTz
+pass_watermark(const Ingest *ingest, Partition *partition, TimestampTz event_time)
+{
+	TimestampTz before =
+		stream_watermark(partition->max_event_time, ingest->stream->watermark_delay);
+
+	partition->max_event_time = Max(partition->max_event_time, event_time);
+	return Max(before, ingest->progress->closing);
+}
+
+/* As if the rows that were taken out had never been accepted. */
+static void
+pass_watermarks_again(Ingest *ingest)
+{
+	Batch *batch = ingest->stream->batch;
+
+	for (int i = 0; i < ingest->progress->npartitions; i++)
+		ingest->progress->partitions[i].max_event_time = ingest->progress->partitions[i].max_before;
+	for (int i = 0; i < batch->nrows; i++)
+	{
+		BatchRow *row = &batch->rows[i];
+
+		row->watermark = pass_watermark(ingest, progress_find(ingest->progress, row->partition),
+										row->event_time);
+	}
+}
+
+static void
+count_duplicates(Ingest *ingest, int from, int to, int more)
+{
+	for (int i = from; i < to; i++)
+	{
+		Counters *counters =
+			&progress_find(ingest->progress, ingest->stream->batch->rows[i].partition)->batch;
+
+		counters->duplicate += more;
+		counters->accepted -= more;
+	}
+}
+
+/*
+ * Whether a row is a duplicate depends on the accepted rows before it only, so it is judged when the
+ * batch is fed, for all rows at once.  Duplicates wait behind the rows: when one of those is refused
+ * after all, its equals may be accepted.
+ */
+static void
+set_duplicates_aside(Ingest *ingest)
+{
+	Batch *batch = ingest->stream->batch;
+	bool *marks;
+
+	if (ingest->dedup == NULL || batch->nrows == 0)
+		return;
+	marks = dedup_find(ingest->dedup, batch);
+	batch_set_aside(batch, marks);
+	pfree(marks);
+	if (batch->naside == 0)
+		return;
+	count_duplicates(ingest, batch->nrows, batch->nrows + batch->naside, 1);
+	pass_watermarks_again(ingest);
+}
+
+static void
+put_duplicates_back(Ingest *ingest)
+{
+	Batch *batch = ingest->stream->batch;
+
+	count_duplicates(ingest, batch->nrows, batch->nrows + batch->naside, -1);
+	batch_put_back(batch);
 }
 
 /* ---------------------------------------------------------------- feeding */
@@ -92,6 +174,7 @@ ingest_feed(Ingest *ingest, IngestFeed feed, void *argument)
 	Feeding feeding = {ingest, feed, argument};
 
 	guard_run(feed_guarded, &feeding);
+	set_duplicates_aside(ingest);
 }
 
 /* ---------------------------------------------------------------- one record */
@@ -146,15 +229,29 @@ refuse_record(Ingest *ingest, const Record *record, const RecordFault *fault, Da
 	}
 }
 
-/* The watermark that the row meets; its partition's moves by it. */
-static TimestampTz
-pass_watermark(const Ingest *ingest, Partition *partition, TimestampTz event_time)
+/* For the archive.  NULL where numeric has no form of a number in it: the row itself is accepted. */
+static struct varlena *
+keep_rest(Ingest *ingest, const Record *record)
 {
-	TimestampTz before =
-		stream_watermark(partition->max_event_time, ingest->stream->watermark_delay);
+	MemoryContext old = MemoryContextSwitchTo(ingest->scratch);
+	struct varlena *kept = NULL;
+	Jsonb *rest;
 
-	partition->max_event_time = Max(partition->max_event_time, event_time);
-	return Max(before, ingest->progress->closing);
+	if (meta_rest(ingest->stream, record, &rest) == 0 && JB_ROOT_COUNT(rest) > 0)
+	{
+		kept = batch_alloc(ingest->stream->batch, VARSIZE(rest));
+		memcpy(kept, rest, VARSIZE(rest));
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(ingest->scratch);
+	return kept;
+}
+
+/* Asked after each document, whatever became of it, so that the next one starts afresh. */
+static bool
+has_rest(const Stream *stream)
+{
+	return stream->keeps_rest && (json_take_rest(stream->reader) || stream->nvalues == 0);
 }
 
 static void
@@ -166,6 +263,8 @@ judge_record(Ingest *ingest, const Record *record, Partition *partition)
 	BatchRow *row;
 	Datum *values;
 	bool *isnull;
+	bool is_row;
+	bool rest;
 
 	if (record->value == NULL)
 	{
@@ -173,7 +272,9 @@ judge_record(Ingest *ingest, const Record *record, Partition *partition)
 		return;
 	}
 	batch_next_row(stream->batch, &values, &isnull);
-	if (!record_to_row(stream, record, values, isnull, &event_time, &fault))
+	is_row = record_to_row(stream, record, values, isnull, &event_time, &fault);
+	rest = has_rest(stream);
+	if (!is_row)
 	{
 		refuse_record(ingest, record, &fault, values, isnull);
 		return;
@@ -186,6 +287,7 @@ judge_record(Ingest *ingest, const Record *record, Partition *partition)
 	row->offset = record->offset;
 	row->value = record->value;
 	row->length = record->length;
+	row->rest = rest ? keep_rest(ingest, record) : NULL;
 }
 
 static void
@@ -275,23 +377,6 @@ refuse_row(Ingest *ingest, int number, int code, const Aggregate *aggregate)
 	ingest->poisoned++;
 }
 
-/* As if the refused rows had never been accepted. */
-static void
-pass_watermarks_again(Ingest *ingest)
-{
-	Batch *batch = ingest->stream->batch;
-
-	for (int i = 0; i < ingest->progress->npartitions; i++)
-		ingest->progress->partitions[i].max_event_time = ingest->progress->partitions[i].max_before;
-	for (int i = 0; i < batch->nrows; i++)
-	{
-		BatchRow *row = &batch->rows[i];
-
-		row->watermark = pass_watermark(ingest, progress_find(ingest->progress, row->partition),
-										row->event_time);
-	}
-}
-
 static void
 refuse_poison(Aggregation *aggregation, int code)
 {
@@ -307,7 +392,9 @@ refuse_poison(Aggregation *aggregation, int code)
 			refuse_row(ingest, i, codes[i], aggregation->current);
 	}
 	batch_remove_rows(batch, marks);
+	put_duplicates_back(ingest);
 	pass_watermarks_again(ingest);
+	set_duplicates_aside(ingest);
 	pfree(marks);
 	pfree(codes);
 }
@@ -333,7 +420,8 @@ static void
 aggregate(Ingest *ingest)
 {
 	const Batch *batch = ingest->stream->batch;
-	Aggregation aggregation = {ingest, palloc0(Max(batch->nrows, 1) * sizeof(bool)), NULL};
+	Aggregation aggregation = {ingest, palloc0(Max(batch->nrows + batch->naside, 1) * sizeof(bool)),
+							   NULL};
 	instr_time start;
 	instr_time end;
 
@@ -356,6 +444,8 @@ ingest_finish(Ingest *ingest, bool close_all)
 	TimestampTz closing;
 
 	aggregate(ingest);
+	archive_write(ingest->archive, stream);
+	dedup_store(ingest->dedup, stream->batch);
 	quarantine_store(ingest->quarantine);
 	sum_counters(ingest);
 	closing = progress_closing(ingest->progress, stream->watermark_delay, close_all);

@@ -19,8 +19,10 @@ typedef struct Ingest
 	Quarantine *quarantine;
 	MemoryContext scratch; /* of one refused record */
 	Counters total;
-	int64 late;	  /* rows late for every window of some aggregate */
-	int poisoned; /* rows that an aggregate failed on */
+	int64 late;				 /* rows late for every window of some aggregate */
+	int poisoned;			 /* rows that an aggregate failed on */
+	struct Archive *archive; /* the caller sets it as the aggregates; NULL: none */
+	struct Dedup *dedup;	 /* NULL: no dedup_key */
 	BatchTimes times;
 } Ingest;
 

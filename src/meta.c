@@ -284,19 +284,28 @@ taken_paths(const Stream *stream)
 }
 
 /* What no path of another column takes; a number beyond numeric is the only fault left. */
-static int
-convert_rest(const Stream *stream, const Record *record, Datum *value, bool *isnull)
+int
+meta_rest(const Stream *stream, const Record *record, Jsonb **rest)
 {
 	JsonbParseState *state = NULL;
 	Jsonb *document;
 	int code = document_parse(record->value, record->length, &document);
 
-	*isnull = false;
 	if (code)
 		return code;
-	*value = JsonbPGetDatum(
-		JsonbValueToJsonb(copy_without(&state, &document->root, taken_paths(stream))));
+	*rest = JsonbValueToJsonb(copy_without(&state, &document->root, taken_paths(stream)));
 	return 0;
+}
+
+static int
+convert_rest(const Stream *stream, const Record *record, Datum *value, bool *isnull)
+{
+	Jsonb *rest = NULL;
+	int code = meta_rest(stream, record, &rest);
+
+	*isnull = false;
+	*value = JsonbPGetDatum(rest);
+	return code;
 }
 
 /* ---------------------------------------------------------------- all */

@@ -4,6 +4,8 @@
 #ifndef STREAMAGG_META_H
 #define STREAMAGG_META_H
 
+#include "utils/jsonb.h"
+
 #include "record.h"
 
 /*
@@ -12,5 +14,11 @@
  */
 extern int meta_convert(Stream *stream, const StreamColumn *column, const Record *record,
 						Datum *value, bool *isnull, const char **stage);
+
+/*
+ * The document less the paths of all columns and what protected ones hide; an emptied object stays.
+ * Returns 0, or the SQLSTATE of a number beyond numeric.  Inside a guard, in the current context.
+ */
+extern int meta_rest(const Stream *stream, const Record *record, Jsonb **rest);
 
 #endif

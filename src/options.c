@@ -111,9 +111,11 @@ check_ratio(const char *value)
 }
 
 static const char *
-check_off(const char *value)
+check_switch(const char *value)
 {
-	return strcmp(value, "off") == 0 ? NULL : LATER "it must be off.";
+	static const char *const words[] = {"off", "on", NULL};
+
+	return is_one_of(value, words) ? NULL : "It must be off or on.";
 }
 
 static const char *
@@ -175,10 +177,10 @@ const OptionSpec table_options[] = {
 	{"workers", check_workers, NULL, false},
 	{"min_partitions", check_zero, NULL, false},
 	{"max_offsets_per_batch", check_zero, NULL, false},
-	{"archive", check_off, NULL, false},
-	{"archive_keep", NULL, "The archive is not part of this version.", false},
-	{"dedup_key", NULL, "Removal of duplicates is not part of this version.", false},
-	{"dedup_within", NULL, "Removal of duplicates is not part of this version.", false},
+	{"archive", check_switch, NULL, false},
+	{"archive_keep", check_duration, NULL, false},
+	{"dedup_key", NULL, NULL, false},
+	{"dedup_within", check_duration, NULL, false},
 	{NULL, NULL, NULL, false},
 };
 

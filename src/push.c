@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "aggregate/run.h"
+#include "archive.h"
 #include "bad_share.h"
 #include "catalog.h"
 #include "ingest.h"
@@ -135,6 +136,7 @@ push_batch(Stream *stream, Pushed *pushed)
 	{
 		/* behind the lock that pushes queue on: an aggregate gets every batch from its first on */
 		ingest->aggregates = run_load(stream->relid);
+		ingest->archive = archive_load(stream);
 		ingest_plan(stream, ingest->aggregates);
 		ingest_feed(ingest, feed, pushed);
 		ingest_finish(ingest, false);
@@ -143,9 +145,11 @@ push_batch(Stream *stream, Pushed *pushed)
 	{
 		ingest_leave(ingest);
 		run_free(ingest->aggregates);
+		archive_free(ingest->archive);
 	}
 	PG_END_TRY();
 	bad_share_add(&share, stream, &ingest->total);
+	archive_tend_local(stream);
 	if (ingest->total.quarantined > 0)
 		quarantine_trim_if_due(); /* a database of local streams has no keeper */
 	return ingest;

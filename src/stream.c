@@ -25,8 +25,10 @@
 #include "utils/timestamp.h"
 
 #include "check.h"
+#include "archive.h"
 #include "column.h"
 #include "compat.h"
+#include "dedup.h"
 #include "stream.h"
 #include "streamagg.h"
 
@@ -186,6 +188,9 @@ load_options(Stream *stream, List *options)
 	stream->on_decode_error =
 		options_parse_policy(options_get(options, "on_decode_error", "quarantine"));
 	stream->on_violation = options_parse_policy(options_get(options, "on_violation", "quarantine"));
+	stream->archived = strcmp(options_get(options, "archive", "off"), "on") == 0;
+	stream->keeps_rest = stream->archived && archive_keeps_rest(stream);
+	dedup_load(stream, options);
 }
 
 Stream *

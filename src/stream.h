@@ -65,6 +65,10 @@ typedef struct Stream
 	OptionPolicy on_decode_error;
 	OptionPolicy on_violation;
 	bool has_headers; /* some column is made of them */
+	bool archived;
+	bool keeps_rest;	  /* the archive has what no column holds */
+	AttrNumber dedup_key; /* 0: none */
+	int64 dedup_within;	  /* negative: for ever */
 	JsonReader *reader;
 	JsonValue *values;
 	int nvalues;

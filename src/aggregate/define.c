@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "archive.h"
 #include "catalog.h"
 #include "define.h"
 #include "definition.h"
@@ -247,8 +248,8 @@ tie_together(const Request *request)
 }
 
 /* Default privileges are meant for what people read: state and definition are not. */
-static void
-revoke_from_others(Oid relation)
+void
+define_revoke_from_others(Oid relation)
 {
 	char *name = stream_name(relation);
 	uint64 rows;
@@ -362,8 +363,8 @@ build(Request *request)
 	run_apply_neutral_settings();
 	make_state_and_view(request);
 	tie_together(request);
-	revoke_from_others(request->state);
-	revoke_from_others(request->query_view);
+	define_revoke_from_others(request->state);
+	define_revoke_from_others(request->query_view);
 	describe(request);
 	make_first_row(request);
 	AtEOXact_GUC(true, level);
@@ -393,6 +394,7 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	stream_require_owner(request.stream);
 	LockRelationOid(request.stream, ShareUpdateExclusiveLock);
 	stream_free(stream_load(request.stream, CurrentMemoryContext));
+	archive_prepare(request.stream);
 
 	control_register(request.stream);
 	GetUserIdAndSecContext(&user, &security);

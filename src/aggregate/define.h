@@ -17,6 +17,9 @@ extern void define_freeze_aggregates(Oid stream);
 /* The same for those whose definition view is gone. */
 extern void define_freeze_undefined(void);
 
+/* Takes away, inside SPI, what default privileges gave others. */
+extern void define_revoke_from_others(Oid relation);
+
 /* How many aggregates a stream has. */
 extern int define_count(Oid stream);
 

@@ -111,6 +111,20 @@ walk_message(JsonReader &reader, const char *data, size_t length, JsonValue *val
 					 reader.root, values);
 }
 
+/* Whether some object had a member that no path holds; forgotten for the next document. */
+bool
+take_left_rest(const JsonField &field)
+{
+	bool left = field.inside && field.inside->left_rest;
+
+	if (!field.inside)
+		return false;
+	field.inside->left_rest = false;
+	for (const JsonField &inner : field.inside->fields)
+		left = take_left_rest(inner) || left;
+	return left;
+}
+
 bool
 has_byte_order_mark(const char *data, size_t length)
 {
@@ -218,4 +232,10 @@ json_read(JsonReader *reader, const char *data, size_t length, JsonValue *values
 	clear_values(*reader, values);
 	verdict = json_verdict(data, length);
 	return verdict == JSON_OK ? JSON_BAD_SYNTAX : verdict;
+}
+
+bool
+json_take_rest(JsonReader *reader)
+{
+	return take_left_rest(reader->root);
 }

@@ -9,6 +9,7 @@
 #ifndef STREAMAGG_JSON_H
 #define STREAMAGG_JSON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -76,6 +77,12 @@ extern "C"
  */
 	extern JsonVerdict
 	json_read(JsonReader *reader, const char *data, size_t length, JsonValue *values);
+
+	/*
+ * Whether documents read since the last call had anything that no path holds; of a reader without
+ * paths it knows nothing: false.  Part of a document under a path counts as held.
+ */
+	extern bool json_take_rest(JsonReader *reader);
 
 #ifdef __cplusplus
 }

@@ -261,6 +261,14 @@ keep_value(JsonValue *values, int32_t index, JsonKind kind, std::string_view tex
 	values[index] = {kind, static_cast<uint32_t>(text.size()), text.data()};
 }
 
+/* What is no object where a path goes on: no path holds it, unless one ends here, too. */
+inline void
+note_dead_end(const JsonField *field)
+{
+	if (field->inside && field->value == JSON_NOT_WANTED)
+		field->inside->left_rest = true;
+}
+
 /*
  * An earlier object of the same key may have left values that this one lacks.  Recurses
  * over the paths, not over the document.
@@ -314,6 +322,8 @@ find_field(JsonMembers &members, std::string_view key)
 		field = search_field(members, key);
 	if (field != nullptr)
 		members.expected = field->next;
+	else
+		members.left_rest = true;
 	return field;
 }
 
@@ -369,7 +379,10 @@ read_scalar(Walk &walk, const JsonField *field)
 			return false;
 	}
 	if (field != nullptr)
+	{
 		keep_value(walk.values, field->value, kind, text);
+		note_dead_end(field);
+	}
 	walk.token++;
 	return true;
 }
@@ -382,6 +395,8 @@ open_level(Walk &walk, const Level *bottom, const JsonField *field)
 
 	if (walk.level == bottom + JSON_MAX_DEPTH)
 		return false;
+	if (!object && field != nullptr)
+		note_dead_end(field);
 	*++walk.level = {object && field != nullptr ? field->inside.get() : nullptr, *walk.token++,
 					 field != nullptr ? field->value : JSON_NOT_WANTED, object ? '}' : ']'};
 	return true;

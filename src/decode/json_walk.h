@@ -36,6 +36,7 @@ struct JsonMembers
 	std::vector<JsonField> fields;
 	uint64_t key_bits = 0;				 /* json_key_bit of each */
 	const JsonField *expected = nullptr; /* where to look first for the next key */
+	bool left_rest = false;				 /* the document has something that no path holds */
 };
 
 /* One bit of 64, by which most keys that are not wanted can be told. */

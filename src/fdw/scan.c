@@ -178,6 +178,7 @@ iterate_scan(ForeignScanState *node)
 	slot->tts_isnull = batch->isnull + (Size) scan->next * batch->natts;
 	slot->tts_nvalid = batch->natts;
 	slot->tts_flags &= ~TTS_FLAG_EMPTY;
+	scan_set_row(&slot->tts_tid, scan->next);
 	scan->next++;
 	return slot;
 }

@@ -4,6 +4,8 @@
 #ifndef STREAMAGG_SCAN_H
 #define STREAMAGG_SCAN_H
 
+#include "storage/itemptr.h"
+
 #include "batch.h"
 
 typedef struct ScanOffer
@@ -14,6 +16,22 @@ typedef struct ScanOffer
 	int first;
 	int end; /* the first row that is not of it */
 } ScanOffer;
+
+/* A row's ctid says which of the batch it is. */
+#define SCAN_ROWS_PER_BLOCK 1024
+
+static inline void
+scan_set_row(ItemPointer tid, int row)
+{
+	ItemPointerSet(tid, row / SCAN_ROWS_PER_BLOCK, row % SCAN_ROWS_PER_BLOCK + 1);
+}
+
+static inline int64
+scan_row(const ItemPointerData *tid)
+{
+	return (int64) ItemPointerGetBlockNumberNoCheck(tid) * SCAN_ROWS_PER_BLOCK +
+		   ItemPointerGetOffsetNumberNoCheck(tid) - 1;
+}
 
 /*
  * From here to scan_withdraw scans of the stream return these rows.  Everything stays the caller's.

@@ -25,6 +25,7 @@
 #include "utils/wait_event.h"
 
 #include "aggregate/run.h"
+#include "archive.h"
 #include "bad_share.h"
 #include "catalog.h"
 #include "compat.h"
@@ -47,6 +48,7 @@ typedef struct Worker
 	Stream *stream;
 	MemoryContext definitions; /* of the aggregates */
 	List *aggregates;
+	Archive *archive; /* NULL: none */
 	Reader *reader;
 	WaitEventSet *events;
 	double commit_ms; /* of the last batch */
@@ -64,7 +66,7 @@ static uint32 mapping_hashes[2]; /* the owner's and PUBLIC's */
 
 /* ---------------------------------------------------------------- definitions */
 
-/* The stream, or a state table: whose that is, and whether it may be written, is asked again. */
+/* The stream, its archive, or a state table: whose that is, and whether it may be written, is asked again. */
 static void
 on_relation_change(Datum argument, Oid relid)
 {
@@ -75,6 +77,8 @@ on_relation_change(Datum argument, Oid relid)
 	foreach (cell, worker.aggregates)
 		if (((Aggregate *) lfirst(cell))->state == relid)
 			stale = true;
+	if (archive_is(worker.archive, relid))
+		stale = true;
 }
 
 /* hash 0: everything may have changed, which is no reason to think that this has */
@@ -111,6 +115,8 @@ load_definitions(void)
 		return;
 	stale = false;
 	run_free(worker.aggregates);
+	archive_free(worker.archive);
+	worker.archive = NULL;
 	worker.aggregates = NIL; /* before anything that lets the callback look at it */
 	stream_free(worker.stream);
 	worker.stream = NULL;
@@ -124,6 +130,7 @@ load_definitions(void)
 	key_load(worker.stream);
 	old = MemoryContextSwitchTo(worker.definitions);
 	worker.aggregates = run_load(worker.slot->stream);
+	worker.archive = archive_load(worker.stream);
 	MemoryContextSwitchTo(old);
 	ingest_plan(worker.stream, worker.aggregates);
 }
@@ -226,6 +233,7 @@ run_one_batch(double read_ms)
 	begin();
 	ingest = ingest_begin(worker.stream);
 	ingest->aggregates = worker.aggregates;
+	ingest->archive = worker.archive;
 	fence(ingest);
 	start = reader_clock();
 	ingest_feed(ingest, feed_messages, worker.reader->consumer);

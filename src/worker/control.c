@@ -26,6 +26,7 @@
 #include "utils/wait_event.h"
 
 #include "aggregate/define.h"
+#include "archive.h"
 #include "catalog.h"
 #include "commands/dbcommands.h"
 #include "compat.h"
@@ -227,10 +228,12 @@ require_startable(Oid relid)
 						errmsg("stream \"%s\" is local: it has no topic to read", stream->name),
 						errhint("Its server has no bootstrap_servers. Feed it with "
 								"streamagg.push().")));
-	if (define_count(relid) == 0)
+	if (define_count(relid) == 0 && !stream->archived)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" has no aggregate", stream->name),
-						errhint("Make one with streamagg.create_aggregate().")));
+						errhint("Make one with streamagg.create_aggregate(), or let the stream "
+								"keep its rows with the option archive 'on'.")));
+	archive_prepare(relid);
 	require_login(relid);
 	key_load(stream);
 	kafka_check_connection(stream->server, stream->owner);
@@ -451,7 +454,7 @@ streamagg_start_all(PG_FUNCTION_ARGS)
 	require_running_server();
 	foreach (cell, streams_of_caller(false))
 		if (!stream_server_is_local(GetForeignTable(lfirst_oid(cell))->serverid) &&
-			define_count(lfirst_oid(cell)) > 0)
+			(define_count(lfirst_oid(cell)) > 0 || archive_is_on(lfirst_oid(cell))))
 			started += start_stream(lfirst_oid(cell));
 	PG_RETURN_INT32(started);
 }

@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "archive.h"
 #include "catalog.h"
 #include "control.h"
 #include "keeper.h"
@@ -434,6 +435,7 @@ keep(void)
 		look = ended;
 		if (ended)
 			continue;
+		archive_tend(false);
 		if (active == 0)
 			return;
 		tidy(quarantine_trim_if_due);
@@ -444,6 +446,7 @@ keep(void)
 			ProcessConfigFile(PGC_SIGHUP);
 			look = true;
 			tidy(quarantine_trim);
+			archive_tend(true);
 		}
 	}
 }

@@ -10,6 +10,11 @@ SELECT plan(8);
 CREATE TEMP TABLE expected (signature text, result text, lang text, volatility text, is_strict boolean, public boolean);
 INSERT INTO expected VALUES
 ('batch_groups()', 'SETOF record', 'c', 'volatile', false, true),
+('batch_offset(tid)', 'bigint', 'c', 'stable', true, true),
+('batch_partition(tid)', 'integer', 'c', 'stable', true, true),
+('batch_rest(tid)', 'jsonb', 'c', 'stable', true, true),
+('batch_watermark(tid)', 'timestamp with time zone', 'c', 'stable', true, true),
+('refuse_archive_change()', 'trigger', 'c', 'volatile', false, true),
 ('check_installation()', 'void', 'c', 'volatile', true, false),
 ('closed_until(state_table regclass)', 'timestamp with time zone', 'c', 'stable', true, true),
 ('count_groups(state_table regclass)', 'bigint', 'c', 'stable', true, false),

@@ -30,7 +30,7 @@ END $$;
 SELECT try($$topic 't', format 'json', start_from 'latest', event_time 'ts', watermark_delay '1.5 s', idle_timeout '0',
   close_after '1 day', max_future '2:00', on_decode_error 'drop', on_violation 'stop', on_data_loss 'stop',
   batch_interval '50 ms', max_message_bytes '200 kB', max_bad_ratio '0.5', workers '1', min_partitions '0',
-  max_offsets_per_batch '0', archive 'off'$$, $$path 'a."b.c".d', encoding 'epoch_ms'$$);
+  max_offsets_per_batch '0', archive 'off', archive_keep '30 days', dedup_key 'c', dedup_within '1 h'$$, $$path 'a."b.c".d', encoding 'epoch_ms'$$);
 SELECT m, try($$event_time 'ts'$$, format('meta %L', m), t) FROM (VALUES ('partition', 'int'), ('offset', 'bigint'),
   ('timestamp', 'timestamptz'), ('key', 'text'), ('topic', 'text'), ('headers', 'jsonb'), ('header:trace', 'text'), ('rest', 'jsonb'),
   ('raw', 'bytea')) v(m, t);
@@ -48,15 +48,14 @@ SELECT o, substring(try(format('%I %L', o, '1')) FROM 'Perhaps.*') FROM unnest(A
 -- bad values
 SELECT o, try(o) FROM unnest(ARRAY[$$watermark_delay 'soon'$$, $$watermark_delay '-1 s'$$, $$watermark_delay '1 month'$$,
   $$watermark_delay ''$$, $$idle_timeout 'infinity'$$, $$on_violation 'ignore'$$, $$on_decode_error 'Drop'$$, $$max_message_bytes '0'$$,
-  $$max_message_bytes '1TB'$$, $$max_message_bytes 'many'$$, $$max_bad_ratio '1.01'$$, $$max_bad_ratio '-0.1'$$, $$max_bad_ratio 'nan'$$, $$max_bad_ratio '5%'$$, $$format 'xml'$$, $$topic ''$$, $$event_time ''$$]) o;
+  $$max_message_bytes '1TB'$$, $$max_message_bytes 'many'$$, $$max_bad_ratio '1.01'$$, $$max_bad_ratio '-0.1'$$, $$max_bad_ratio 'nan'$$, $$max_bad_ratio '5%'$$, $$format 'xml'$$, $$archive 'yes'$$, $$archive_keep '1 month'$$, $$archive_keep '-1 day'$$, $$dedup_key ''$$, $$dedup_within 'soon'$$, $$topic ''$$, $$event_time ''$$]) o;
 SELECT o, try($$event_time 'ts'$$, o) FROM unnest(ARRAY[$$path ''$$, $$path 'a..b'$$, $$path '"a'$$, $$meta 'size'$$, $$meta 'header:'$$,
   $$encoding 'rot13'$$, $$protect 'aes'$$, $$protect_key ''$$, $$domain ''$$, $$canonical 'upper'$$]) o;
 
 -- what later versions will take: refused with the reason
 SELECT o, try(o) FROM unnest(ARRAY[$$format 'csv'$$, $$format 'avro'$$, $$format 'text'$$, $$format 'raw'$$,
   $$start_from '2024-01-01'$$, $$start_from '{"0": 42}'$$, $$on_data_loss 'skip'$$, $$workers '2'$$,
-  $$min_partitions '8'$$, $$max_offsets_per_batch '1000'$$, $$archive 'on'$$, $$archive_keep '7 days'$$, $$dedup_key 'c'$$,
-  $$dedup_within '1 h'$$]) o;
+  $$min_partitions '8'$$, $$max_offsets_per_batch '1000'$$]) o;
 
 -- what needs the table: event_time, columns, the topic of a broker's stream
 SELECT try($$event_time 'no'$$);

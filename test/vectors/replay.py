@@ -4,7 +4,7 @@
 replay.py [--only PATTERN] [--jobs N] [FILE …]         needs only Python and psql; PG… variables count
 
 Each vector runs three ways, in a schema made anew: every push whole, in two parts, and message by
-message; nothing but the number of batches may change (what a failing push keeps depends on the cut,
+message, the parts with an archive, which has the accepted rows; nothing but the number of batches may change (what a failing push keeps depends on the cut,
 so a vector that expects an error runs whole only). A vector passes when all its ways do.
 
 uncovered.txt lists the vectors that need what is not built yet. They must be refused when they are
@@ -32,6 +32,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WAYS = ("whole", "halves", "one by one")
+ARCHIVED = "halves"
 COUNTERS = ("read", "accepted", "quarantined", "dropped", "duplicate", "tombstones", "late")
 PARTITION = ("partition", "start_offset", "next_offset", "watermark") + COUNTERS[:-1]
 HEAD = """SET client_min_messages = warning;
@@ -80,16 +81,25 @@ def key_sql(name, digits, key_dir):
             " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;\n")
 
 
-def definition_sql(vector, key_dir):
+def definition_sql(vector, key_dir, way):
     sql = HEAD + "".join(s + ";\n" for s in vector["setup"])
     sql += "".join(key_sql(n, k, key_dir) for n, k in vector["keys"].items())
     sql += vector["stream"] + ";\n"
+    if way == ARCHIVED:
+        sql += f'ALTER FOREIGN TABLE {vector["stream_name"]} OPTIONS (ADD archive \'on\');\n'
     for a in vector["aggregates"]:
         sql += (f"SELECT NULL FROM streamagg.create_aggregate({literal(a['name'])}, "
                 f"{literal(a['query'])}, late => {literal(a['late'])}, "
                 f"allowed_lateness => {literal(a['allowed_lateness'])}, "
                 f"emit => {literal(a['emit'])});\n")
     return sql
+
+
+def archive_sql(stream):
+    """Of each partition the accepted rows, those in the archive, and the offsets of those."""
+    return ("\\echo @archive\nSELECT json_build_array(accepted, count(a.*), count(DISTINCT a._offset)) "
+            f"FROM streamagg.partitions p LEFT JOIN {stream}_archive a ON a._partition = p.partition "
+            f"WHERE p.stream = {literal(stream)}::regclass GROUP BY p.partition, accepted;\n")
 
 
 def results_sql(vector):
@@ -122,13 +132,14 @@ def ways(vector):
 def script(vector, key_dir):
     sql = ""
     for way in ways(vector):
-        sql += ("\\set ON_ERROR_STOP on\n" + definition_sql(vector, key_dir)
+        sql += ("\\set ON_ERROR_STOP on\n" + definition_sql(vector, key_dir, way)
                 + f"\\echo @way:{way}\n\\set ON_ERROR_STOP off\n")
         for i, step in enumerate(vector["steps"]):
             for piece in pieces(step["push"], way):
                 sql += f"\\echo @step:{i}\n" + push_sql(vector["stream_name"], piece)
                 sql += "\\if :ERROR\n\\echo :SQLSTATE\n\\endif\n"
-        sql += results_sql(vector) + "\\echo @end\n"
+        sql += results_sql(vector)
+        sql += (archive_sql(vector["stream_name"]) if way == ARCHIVED else "") + "\\echo @end\n"
     return sql
 
 # ---------------------------------------------------------------- psql's output as expectations
@@ -170,7 +181,8 @@ def add(counts):
 def found_of(vector, blocks):
     """The marked blocks in the shape of a vector's expectations."""
     steps = [[] for _ in vector["steps"]]
-    found = {"views": {}, "late": {}, "quarantine": [], "watermark": "no row", "partitions": []}
+    found = {"views": {}, "late": {}, "quarantine": [], "watermark": "no row", "partitions": [],
+             "archive": []}
     for mark, lines in blocks:
         kind, _, name = mark.partition(":")
         values = [parse(line) for line in lines]
@@ -185,6 +197,8 @@ def found_of(vector, blocks):
             found["quarantine"] = sorted(values, key=lambda q: q[:2])
         elif kind == "watermark" and values:
             found["watermark"] = minus_infinity(values[0])
+        elif kind == "archive":
+            found["archive"] = values
         elif kind == "partitions":
             found["partitions"] = [{**v, "watermark": minus_infinity(v["watermark"])}
                                    for v in values]
@@ -205,6 +219,7 @@ def differences(vector, blocks):
     pairs.append(("quarantine", want["quarantine"], found["quarantine"]))
     pairs.append(("watermark", want["streams"]["watermark"], found["watermark"]))
     pairs.append(("partitions", want["partitions"], found["partitions"]))
+    pairs.append(("archive", [[a] * 3 for a, _, _ in found["archive"]], found["archive"]))
     return [f"{what}: expected {json.dumps(a, ensure_ascii=False)}, "
             f"found {json.dumps(b, ensure_ascii=False)}" for what, a, b in pairs if a != b]
 

@@ -1,0 +1,2 @@
+-- The stream of login.sql keeps its rows.
+ALTER FOREIGN TABLE events OPTIONS (ADD archive 'on');
