@@ -10,6 +10,7 @@ DATA = sql/streamagg--1.0.sql
 OBJS = \
 	src/streamagg.o \
 	src/address.o \
+	src/archive.o \
 	src/bad_share.o \
 	src/batch.o \
 	src/catalog.o \
@@ -66,6 +67,7 @@ OBJS = \
 	src/fdw/validator.o \
 	src/aggregate/analyze.o \
 	src/aggregate/columns.o \
+	src/aggregate/coverage.o \
 	src/aggregate/define.o \
 	src/aggregate/drop.o \
 	src/aggregate/group_steps.o \
@@ -75,7 +77,9 @@ OBJS = \
 	src/aggregate/rewrite.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
+	src/aggregate/source.o \
 	src/aggregate/target.o \
+	src/aggregate/verify.o \
 	src/aggregate/window.o \
 	src/kafka/client.o \
 	src/kafka/config.o \

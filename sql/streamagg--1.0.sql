@@ -208,9 +208,13 @@ CREATE TABLE streamagg.aggregate_progress (
   state_table  regclass PRIMARY KEY,
   rows_in      bigint NOT NULL DEFAULT 0,
   late_rows    bigint NOT NULL DEFAULT 0,
-  late_pairs   bigint NOT NULL DEFAULT 0
+  late_pairs   bigint NOT NULL DEFAULT 0,
+  began        jsonb,
+  included     tstzmultirange NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 20);
 COMMENT ON TABLE streamagg.aggregate_progress IS 'Counters of each aggregate, written in the transaction of each batch.';
+COMMENT ON COLUMN streamagg.aggregate_progress.began IS 'The offset of each partition that its first batch began at; of other partitions all counts.';
+COMMENT ON COLUMN streamagg.aggregate_progress.included IS 'Starts of the windows that a backfill has filled with what was before.';
 
 -- Not among the tables that dumps take along: a dump holds no key.
 CREATE TABLE streamagg.key_store (
@@ -339,6 +343,18 @@ CREATE FUNCTION streamagg.drop_aggregate(aggregate regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_drop_aggregate';
 COMMENT ON FUNCTION streamagg.drop_aggregate(regclass) IS
   'Drops the aggregate''s view, state table and definition view, as DROP VIEW does.';
+
+CREATE FUNCTION streamagg.verify(aggregate regclass, from_ts timestamptz DEFAULT NULL,
+  to_ts timestamptz DEFAULT NULL)
+RETURNS TABLE (problem text, expected jsonb, found jsonb)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'streamagg_verify';
+COMMENT ON FUNCTION streamagg.verify(regclass, timestamptz, timestamptz) IS
+  'Compares the aggregate with its query over the archive: a row a group that is missing, extra or differs; of windows that start in [from_ts, to_ts).';
+
+CREATE FUNCTION streamagg.nearly_equal(a float8, b float8, tolerance float8) RETURNS boolean
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streamagg_nearly_equal';
+COMMENT ON FUNCTION streamagg.nearly_equal(float8, float8, float8) IS
+  'Whether two floats differ by no more than a part of the greater: sums depend on the order.';
 
 CREATE FUNCTION streamagg.closed_until(state_table regclass) RETURNS timestamptz
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_closed_until';
