@@ -66,6 +66,7 @@ OBJS = \
 	src/fdw/topic_scan.o \
 	src/fdw/validator.o \
 	src/aggregate/analyze.o \
+	src/aggregate/backfill.o \
 	src/aggregate/columns.o \
 	src/aggregate/coverage.o \
 	src/aggregate/define.o \
@@ -88,6 +89,7 @@ OBJS = \
 	src/kafka/probe.o \
 	src/kafka/producer.o \
 	src/kafka/security.o \
+	src/worker/backfill.o \
 	src/worker/consumer.o \
 	src/worker/control.o \
 	src/worker/failure.o \

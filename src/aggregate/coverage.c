@@ -107,7 +107,7 @@ missing_until(const Kept *kept, int64 delay)
 }
 
 TimestampTz
-source_missing_until(const Source *source)
+source_missing_until(const Source *source, bool only_counted)
 {
 	TimestampTz found = DT_NOBEGIN;
 	int count;
@@ -115,6 +115,10 @@ source_missing_until(const Source *source)
 
 	read_archived(source, kept, count);
 	for (int i = 0; i < count; i++)
+	{
+		if (!only_counted)
+			kept[i].needed = 0;
 		found = Max(found, missing_until(&kept[i], source->delay));
+	}
 	return found;
 }

@@ -58,7 +58,8 @@ extern char *source_range_sql(const WindowRange *range, const char *column);
 /*
  * The latest time that a row which the archive should hold and does not hold may have, in the active
  * snapshot: later windows are whole.  DT_NOBEGIN: nothing is missing; DT_NOEND: nobody knows where.
+ * only_counted: rows from before the aggregate's beginning need not be there.
  */
-extern TimestampTz source_missing_until(const Source *source);
+extern TimestampTz source_missing_until(const Source *source, bool only_counted);
 
 #endif

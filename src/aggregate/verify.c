@@ -168,7 +168,7 @@ comparison_sql(const Source *source, const WindowRange *range)
 static void
 leave_out_missing(const Source *source, WindowRange *range)
 {
-	TimestampTz missing = source_missing_until(source);
+	TimestampTz missing = source_missing_until(source, true);
 
 	if (TIMESTAMP_IS_NOBEGIN(missing) || missing < range->from)
 		return;

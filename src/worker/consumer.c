@@ -207,6 +207,17 @@ judge_quality(const Counters *total, int poisoned)
 						errhint("streamagg.quarantine tells the aggregate and the SQLSTATE.")));
 }
 
+/*
+ * While it waited for the progress row, an aggregate may have been made that holds all rows so far, or
+ * one exchanged: this batch is theirs.
+ */
+static bool
+is_redefined(void)
+{
+	AcceptInvalidationMessages();
+	return stale;
+}
+
 /* One transaction over what was taken, idle partitions marked; read_ms took how long. */
 static void
 run_one_batch(double read_ms)
@@ -225,6 +236,12 @@ run_one_batch(double read_ms)
 	}
 	begin();
 	ingest = ingest_begin(worker.stream);
+	if (is_redefined())
+	{
+		ingest_leave(ingest);
+		load_definitions();
+		ingest = ingest_begin(worker.stream);
+	}
 	ingest->aggregates = worker.aggregates;
 	fence(ingest);
 	start = reader_clock();
