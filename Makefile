@@ -75,6 +75,7 @@ OBJS = \
 	src/aggregate/grouping.o \
 	src/aggregate/inspect.o \
 	src/aggregate/poison.o \
+	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \

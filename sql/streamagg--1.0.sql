@@ -375,6 +375,12 @@ RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_backfill';
 COMMENT ON FUNCTION streamagg.backfill(regclass, timestamptz, timestamptz, text) IS
   'Computes the windows that start in [from_ts, to_ts) anew and replaces them, in slices, while the stream runs; the rows read.';
 
+CREATE FUNCTION streamagg.replace_aggregate(aggregate regclass, query text,
+  backfill text DEFAULT 'archive')
+RETURNS regclass LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_replace_aggregate';
+COMMENT ON FUNCTION streamagg.replace_aggregate(regclass, text, text) IS
+  'Gives the aggregate another query: built beside it, filled, and exchanged at commit; the view stays where its columns agree.';
+
 CREATE FUNCTION streamagg.nearly_equal(a float8, b float8, tolerance float8) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streamagg_nearly_equal';
 COMMENT ON FUNCTION streamagg.nearly_equal(float8, float8, float8) IS
@@ -647,7 +653,7 @@ COMMENT ON COLUMN streamagg.aggregates.closed_until IS 'The closing watermark: w
 
 CREATE VIEW streamagg.backfills AS
 SELECT b.aggregate, b.source, nullif(b.from_ts, '-infinity') AS from_ts,
-       nullif(b.to_ts, 'infinity') AS to_ts, nullif(b.done_to, '-infinity') AS done_to, b.rows_read,
+       nullif(b.to_ts, 'infinity') AS to_ts, nullif(nullif(b.done_to, '-infinity'), 'infinity') AS done_to, b.rows_read,
        CASE WHEN b.state = 'running'
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(b.pid))
             THEN 'interrupted' ELSE b.state END AS state,

@@ -54,12 +54,13 @@ backfill_require_rows(const Source *source, const WindowRange *range)
 				 errmsg("the archive of stream \"%s\" does not hold all rows that were accepted",
 						stream),
 				 errdetail("A backfill from it would lose them.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("the archive of stream \"%s\" may not hold all rows of windows that start up to %s",
-					stream, timestamptz_to_str(missing)),
-			 errdetail("A backfill from it would lose those that it does not hold."),
-			 errhint("Give a later from_ts.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("the archive of stream \"%s\" may not hold all rows of windows that start up to %s",
+				stream, timestamptz_to_str(missing)),
+		 errdetail("A backfill from it would lose those that it does not hold."),
+		 errhint("Give a later from_ts.")));
 }
 
 /* ---------------------------------------------------------------- slices */
@@ -92,7 +93,8 @@ cut_sql(const Source *source, const WindowRange *range)
 		size = psprintf("greatest(%d, pg_catalog.sum(g.n) OVER () / %d)", SLICE_ROWS,
 						SLICES_WITHOUT_INDEX);
 	return psprintf(
-		"SELECT pg_catalog.min(h.w) FROM (SELECT g.w, pg_catalog.div(pg_catalog.sum(g.n) OVER (ORDER BY "
+		"SELECT pg_catalog.min(h.w) FROM (SELECT g.w, pg_catalog.div(pg_catalog.sum(g.n) OVER "
+		"(ORDER BY "
 		"g.w), %s) AS slice FROM (SELECT u.w, pg_catalog.sum(u.n) AS n FROM (SELECT %s AS w,"
 		" pg_catalog.count(*) AS n FROM %s a WHERE true%s GROUP BY 1 UNION ALL SELECT s.%s,"
 		" pg_catalog.count(*) FROM %s s WHERE true%s GROUP BY 1) u GROUP BY 1) g) h"
@@ -201,7 +203,9 @@ backfill_replace(Oid view, const WindowRange *range)
 	Source *source;
 	int64 count;
 
+	/* in the order of a batch */
 	LockRelationOid(stream, AccessShareLock);
+	LockRelationOid(source_state(view), RowExclusiveLock);
 	(void) progress_lock(stream);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	source = source_load(view);
@@ -217,12 +221,15 @@ backfill_new(Oid view)
 {
 	WindowRange all = {DT_NOBEGIN, DT_NOEND};
 	Source *source;
+	int64 count;
 
+	/* that sees what this command has made */
 	PushCopiedSnapshot(GetActiveSnapshot());
 	UpdateActiveSnapshotCommandId();
 	source = source_load(view);
 	source_require_archive(source);
 	backfill_require_rows(source, &all);
+	count = backfill_replace(view, &all);
 	PopActiveSnapshot();
-	return backfill_replace(view, &all);
+	return count;
 }

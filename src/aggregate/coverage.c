@@ -17,7 +17,7 @@
 #include "streamagg.h"
 
 static CatalogStatement read_partitions = {
-	"SELECT p.partition, p.accepted, p.max_event_time,"
+	"SELECT p.partition, p.accepted, p.max_event_time, p.start_offset,"
 	" coalesce((CASE WHEN coalesce(a.included, '{}') = '{}'"
 	" THEN a.began ->> p.partition::text END)::bigint, 0)"
 	" FROM streamagg.partition_progress p LEFT JOIN streamagg.aggregate_progress a"
@@ -32,6 +32,7 @@ typedef struct Kept
 	int32 partition;
 	int64 accepted;
 	TimestampTz max_event_time;
+	int64 start_offset;
 	int64 needed; /* rows before this offset do not count */
 	int64 rows;
 	int64 first_offset;
@@ -55,7 +56,8 @@ read_accepted(const Source *source, int *count)
 		kept[i].partition = DatumGetInt32(catalog_value(i, 1, &isnull));
 		kept[i].accepted = DatumGetInt64(catalog_value(i, 2, &isnull));
 		kept[i].max_event_time = DatumGetTimestampTz(catalog_value(i, 3, &isnull));
-		kept[i].needed = DatumGetInt64(catalog_value(i, 4, &isnull));
+		kept[i].start_offset = DatumGetInt64(catalog_value(i, 4, &isnull));
+		kept[i].needed = DatumGetInt64(catalog_value(i, 5, &isnull));
 	}
 	catalog_leave(&scope);
 	return kept;
@@ -99,8 +101,9 @@ missing_until(const Kept *kept, int64 delay)
 		return DT_NOBEGIN;
 	if (kept->rows == 0)
 		return kept->max_event_time;
-	if (TIMESTAMP_IS_NOBEGIN(kept->first_watermark))
-		return kept->needed > 0 ? DT_NOBEGIN : DT_NOEND; /* not before it, but behind it */
+	/* not before the first that is there, so behind it */
+	if (kept->first_offset <= kept->start_offset || TIMESTAMP_IS_NOBEGIN(kept->first_watermark))
+		return DT_NOEND;
 	if (kept->needed > 0 && kept->first_offset <= kept->needed)
 		return DT_NOBEGIN;
 	return kept->first_watermark + delay;

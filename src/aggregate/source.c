@@ -30,7 +30,10 @@
 #define LONGEST_CALENDAR_WINDOW (368 * USECS_PER_DAY)
 
 static CatalogStatement find_stream = {
-	"SELECT stream FROM streamagg.aggregate_catalog WHERE aggregate = $1", 1, {REGCLASSOID}, NULL};
+	"SELECT stream, state_table FROM streamagg.aggregate_catalog WHERE aggregate = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
 
 static CatalogStatement read_aggregate = {
 	"SELECT a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
@@ -48,13 +51,13 @@ static CatalogStatement read_aggregate = {
 
 /* ---------------------------------------------------------------- loading */
 
-Oid
-source_stream(Oid view)
+static void
+find(Oid view, Oid *stream, Oid *state)
 {
 	Datum value = ObjectIdGetDatum(view);
-	Oid stream = InvalidOid;
 	CatalogScope scope;
-	bool isnull = true;
+	bool gone;
+	bool isnull;
 
 	catalog_enter(&scope);
 	if (catalog_read(&find_stream, &value) == 0)
@@ -62,14 +65,34 @@ source_stream(Oid view)
 						errmsg("\"%s\" is not a continuous aggregate",
 							   get_rel_name(view) ? stream_name(view) : psprintf("%u", view)),
 						errhint("The view streamagg.aggregates lists them.")));
-	stream = DatumGetObjectId(catalog_value(0, 1, &isnull));
+	*stream = DatumGetObjectId(catalog_value(0, 1, &gone));
+	*state = DatumGetObjectId(catalog_value(0, 2, &isnull));
 	catalog_leave(&scope);
-	if (isnull)
+	if (gone)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("aggregate \"%s\" is frozen: its stream was dropped", get_rel_name(view)),
 				 errhint("It stays as it was; nothing can be compared with it.")));
+}
+
+Oid
+source_stream(Oid view)
+{
+	Oid stream;
+	Oid state;
+
+	find(view, &stream, &state);
 	return stream;
+}
+
+Oid
+source_state(Oid view)
+{
+	Oid stream;
+	Oid state;
+
+	find(view, &stream, &state);
+	return state;
 }
 
 /* What the archive's rows are judged with. */

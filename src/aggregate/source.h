@@ -35,6 +35,7 @@ typedef struct WindowRange
 
 /* The stream of an aggregate.  Errors: 42809 for any other relation, 55000 when it was dropped. */
 extern Oid source_stream(Oid view);
+extern Oid source_state(Oid view);
 
 /*
  * Loads an aggregate in the active snapshot and the current context, as the stream's owner with the safe

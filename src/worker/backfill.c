@@ -57,22 +57,23 @@ typedef struct Task
 	char reason[REASON_SIZE];
 } Task;
 
-static Task *task;			 /* of this process */
-static TimestampTz started;	 /* with its id the key of the log */
+static Task *task;			/* of this process */
+static TimestampTz started; /* with its id the key of the log */
 
 static CatalogStatement add_log = {
 	"WITH d AS (DELETE FROM streamagg.backfill_log WHERE started_at < $6 - interval '30 days')"
-	" INSERT INTO streamagg.backfill_log (pid, started_at, aggregate, source, from_ts, to_ts, done_to)"
+	" INSERT INTO streamagg.backfill_log (pid, started_at, aggregate, source, from_ts, to_ts, "
+	"done_to)"
 	" SELECT $5, $6, $1, $2, $3, $4, $3",
 	6,
 	{REGCLASSOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID},
 	NULL};
 
-static CatalogStatement store_progress = {
-	"UPDATE streamagg.backfill_log SET done_to = $3, rows_read = $4 WHERE pid = $1 AND started_at = $2",
-	4,
-	{INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID},
-	NULL};
+static CatalogStatement store_progress = {"UPDATE streamagg.backfill_log SET done_to = $3, "
+										  "rows_read = $4 WHERE pid = $1 AND started_at = $2",
+										  4,
+										  {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID},
+										  NULL};
 
 static CatalogStatement store_end = {
 	"UPDATE streamagg.backfill_log SET state = $3, reason = $4, sqlstate = $5,"
@@ -354,15 +355,24 @@ terminate(int code, Datum handle)
 }
 
 static void
-raise_failure(const Task *done)
+raise_failure(Task *done)
 {
+	char *hint = strstr(done->reason, FAILURE_HINT);
+
 	if (!done->ended)
 		ereport(ERROR, (errcode(ERRCODE_ADMIN_SHUTDOWN),
 						errmsg("the process of the backfill has ended before its time"),
 						errhint("The server's log tells why. streamagg.backfills tells how far it "
 								"came: call it again with that as from_ts.")));
-	if (done->code)
-		ereport(ERROR, (errcode(done->code), errmsg("%s", done->reason)));
+	if (done->code == 0)
+		return;
+	if (hint)
+	{
+		*hint = '\0';
+		hint += strlen(FAILURE_HINT);
+	}
+	ereport(ERROR,
+			(errcode(done->code), errmsg("%s", done->reason), hint ? errhint("%s", hint) : 0));
 }
 
 static int64

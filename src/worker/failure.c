@@ -44,7 +44,7 @@ char *
 failure_reason(const ErrorData *error)
 {
 	if (is_ours(error))
-		return psprintf("%s%s%s", error->message, error->hint ? "; hint: " : "",
+		return psprintf("%s%s%s", error->message, error->hint ? FAILURE_HINT : "",
 						error->hint ? error->hint : "");
 	if (sqlstate_is_data(error->sqlerrcode))
 		return psprintf("an expression of the stream or its aggregates failed with SQLSTATE %s",

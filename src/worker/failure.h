@@ -7,7 +7,8 @@
 #include "shared.h"
 #include "stream.h"
 
-/* What may be shown of an error, palloc'd: no value of a record. */
+/* What may be shown of an error, palloc'd: no value of a record; behind the mark, its hint. */
+#define FAILURE_HINT "; hint: "
 extern char *failure_reason(const ErrorData *error);
 
 /*
