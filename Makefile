@@ -81,6 +81,7 @@ OBJS = \
 	src/aggregate/run.o \
 	src/aggregate/source.o \
 	src/aggregate/target.o \
+	src/aggregate/topic.o \
 	src/aggregate/verify.o \
 	src/aggregate/window.o \
 	src/kafka/client.o \

@@ -126,8 +126,8 @@ backfill_cut(const Source *source, const WindowRange *range, int *count)
 
 /* ---------------------------------------------------------------- a slice */
 
-static void
-mark_included(const Source *source, const WindowRange *range)
+void
+backfill_mark_included(const Source *source, const WindowRange *range)
 {
 	bool total = source->definition->window.kind == WINDOW_NONE;
 	bool from = !total && !TIMESTAMP_IS_NOBEGIN(range->from);
@@ -174,25 +174,32 @@ insert_groups(const Source *source, const char *rows)
 	AtEOXact_GUC(true, level);
 }
 
+void
+backfill_delete(const Source *source, const WindowRange *range)
+{
+	const char *bounds = "";
+
+	if (source->definition->window.kind != WINDOW_NONE)
+		bounds = source_range_sql(
+			range, psprintf("s.%s", quote_identifier(source->definition->keys[0].column)));
+	execute(psprintf("DELETE FROM %s s WHERE true%s", stream_name(source->state), bounds),
+			SPI_OK_DELETE);
+}
+
 /* Behind the lock. */
 static int64
 fill(const Source *source, const WindowRange *range)
 {
 	const char *rows = source_rows(source, range, false);
-	const char *bounds = "";
 	int64 count;
 
-	if (source->definition->window.kind != WINDOW_NONE)
-		bounds = source_range_sql(
-			range, psprintf("s.%s", quote_identifier(source->definition->keys[0].column)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	count = count_rows(rows);
-	execute(psprintf("DELETE FROM %s s WHERE true%s", stream_name(source->state), bounds),
-			SPI_OK_DELETE);
+	backfill_delete(source, range);
 	insert_groups(source, rows);
 	SPI_finish();
-	mark_included(source, range);
+	backfill_mark_included(source, range);
 	return count;
 }
 
@@ -216,20 +223,27 @@ backfill_replace(Oid view, const WindowRange *range)
 	return count;
 }
 
-int64
-backfill_new(Oid view)
+static int64
+replace_all(Oid view)
 {
 	WindowRange all = {DT_NOBEGIN, DT_NOEND};
-	Source *source;
+	Source *source = source_load(view);
+
+	source_require_archive(source);
+	backfill_require_rows(source, &all);
+	return backfill_replace(view, &all);
+}
+
+int64
+backfill_new(Oid view, BackfillSource from)
+{
+	WindowRange all = {DT_NOBEGIN, DT_NOEND};
 	int64 count;
 
 	/* that sees what this command has made */
 	PushCopiedSnapshot(GetActiveSnapshot());
 	UpdateActiveSnapshotCommandId();
-	source = source_load(view);
-	source_require_archive(source);
-	backfill_require_rows(source, &all);
-	count = backfill_replace(view, &all);
+	count = from == BACKFILL_KAFKA ? backfill_from_topic(view, &all) : replace_all(view);
 	PopActiveSnapshot();
 	return count;
 }

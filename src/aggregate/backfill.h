@@ -6,6 +6,13 @@
 
 #include "source.h"
 
+typedef enum BackfillSource
+{
+	BACKFILL_NONE,
+	BACKFILL_ARCHIVE,
+	BACKFILL_KAFKA
+} BackfillSource;
+
 /*
  * All run as the stream's owner with the safe search_path and neutral settings.
  *
@@ -26,7 +33,18 @@ extern TimestampTz *backfill_cut(const Source *source, const WindowRange *range,
  */
 extern int64 backfill_replace(Oid view, const WindowRange *range);
 
+/*
+ * The same from the topic, up to the committed offsets: read first, exchanged behind the lock.  Errors:
+ * 0A000 where late rows are dropped, 55000 for a local stream, and when the topic does not hold what was
+ * read then, or judges it in another way now.
+ */
+extern int64 backfill_from_topic(Oid view, const WindowRange *range);
+
+/* Parts of both: the windows of the range, and the mark that all of their rows are in. */
+extern void backfill_delete(const Source *source, const WindowRange *range);
+extern void backfill_mark_included(const Source *source, const WindowRange *range);
+
 /* A new aggregate gets all that was before, in this transaction. */
-extern int64 backfill_new(Oid view);
+extern int64 backfill_new(Oid view, BackfillSource from);
 
 #endif

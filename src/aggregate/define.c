@@ -85,21 +85,20 @@ refuse_later_arguments(FunctionCallInfo fcinfo)
 				 errhint("Leave it NULL: windows are kept for ever.")));
 }
 
-bool
-define_backfills(FunctionCallInfo fcinfo, int number)
+BackfillSource
+define_backfill_argument(FunctionCallInfo fcinfo, int number)
 {
 	const char *word = define_text_argument(fcinfo, number, "backfill");
 
-	if (strcmp(word, "kafka") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a backfill from Kafka is not supported here"),
-				 errhint("Leave it 'none' and call streamagg.backfill() with source 'kafka'.")));
-	if (strcmp(word, "none") != 0 && strcmp(word, "archive") != 0)
+	if (strcmp(word, "none") == 0)
+		return BACKFILL_NONE;
+	if (strcmp(word, "archive") == 0)
+		return BACKFILL_ARCHIVE;
+	if (strcmp(word, "kafka") != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("invalid value for argument backfill: \"%s\"", word),
 						errhint("It is none, archive or kafka.")));
-	return strcmp(word, "archive") == 0;
+	return BACKFILL_KAFKA;
 }
 
 void
@@ -384,12 +383,14 @@ define_stream(const char *sql)
 }
 
 static void
-fill_new(const Request *request)
+fill_new(const Request *request, BackfillSource backfill)
 {
 	OwnerScope scope;
 
+	if (backfill == BACKFILL_NONE)
+		return;
 	run_enter_owner(request->stream, &scope);
-	(void) backfill_new(request->view);
+	(void) backfill_new(request->view, backfill);
 	run_leave_owner(&scope);
 }
 
@@ -401,7 +402,7 @@ Datum
 streamagg_create_aggregate(PG_FUNCTION_ARGS)
 {
 	Request request = {0};
-	bool backfills;
+	BackfillSource backfill;
 	Oid user;
 	int security;
 
@@ -409,7 +410,7 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	PreventCommandDuringRecovery("create_aggregate()");
 	catalog_check_version();
 	read_arguments(fcinfo, &request);
-	backfills = define_backfills(fcinfo, 6);
+	backfill = define_backfill_argument(fcinfo, 6);
 	request.stream = define_stream(request.query);
 	stream_require_owner(request.stream);
 	LockRelationOid(request.stream, ShareUpdateExclusiveLock);
@@ -421,13 +422,12 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	define_build(&request);
 	SetUserIdAndSecContext(user, security);
-	if (backfills)
-		fill_new(&request);
+	fill_new(&request, backfill);
 
 	event_log(request.stream, "create_aggregate", stream_name(request.view));
 	/* a running worker loads its definitions anew */
 	CacheInvalidateRelcacheByRelid(request.stream);
-	if (control_is_running(request.stream) && !backfills)
+	if (control_is_running(request.stream) && backfill == BACKFILL_NONE)
 		ereport(NOTICE,
 				(errmsg("stream \"%s\" is running: the aggregate begins with its next batch",
 						get_rel_name(request.stream))));

@@ -7,6 +7,7 @@
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 
+#include "backfill.h"
 #include "definition.h"
 
 /* An aggregate to be made. */
@@ -38,9 +39,9 @@ extern char *define_name(const Request *request, const char *suffix);
 /* A utility statement, within SPI. */
 extern void define_run(const char *sql);
 
-/* Arguments of SQL functions; whether backfill is 'archive'. */
+/* Arguments of SQL functions. */
 extern char *define_text_argument(FunctionCallInfo fcinfo, int number, const char *name);
-extern bool define_backfills(FunctionCallInfo fcinfo, int number);
+extern BackfillSource define_backfill_argument(FunctionCallInfo fcinfo, int number);
 
 /*
  * Called before DROP EXTENSION: cuts the ties that would take the state tables along with the

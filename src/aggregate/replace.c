@@ -263,13 +263,13 @@ streamagg_replace_aggregate(PG_FUNCTION_ARGS)
 	OwnerScope scope;
 	Oid user;
 	int security;
-	bool backfills;
+	BackfillSource backfill;
 	Oid view;
 
 	streamagg_require_preload();
 	PreventCommandDuringRecovery("replace_aggregate()");
 	catalog_check_version();
-	backfills = define_backfills(fcinfo, 2);
+	backfill = define_backfill_argument(fcinfo, 2);
 	read_request(fcinfo, &request, &old);
 	LockRelationOid(request.stream, ShareUpdateExclusiveLock);
 	/* batches wait here, before they take anything that this waits for; readers go on */
@@ -280,8 +280,8 @@ streamagg_replace_aggregate(PG_FUNCTION_ARGS)
 	define_build(&request);
 	SetUserIdAndSecContext(user, security);
 	run_enter_owner(request.stream, &scope);
-	if (backfills)
-		(void) backfill_new(request.view);
+	if (backfill != BACKFILL_NONE)
+		(void) backfill_new(request.view, backfill);
 	view = exchange(&old, &request);
 	run_leave_owner(&scope);
 	event_log(request.stream, "replace_aggregate", stream_name(view));

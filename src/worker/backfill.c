@@ -151,19 +151,23 @@ prepare(int *count)
 {
 	OwnerScope scope;
 	Source *source;
-	TimestampTz *cuts;
+	TimestampTz *cuts = NULL;
 	MemoryContext old;
 
+	*count = 0;
 	begin(&scope);
 	catalog_check_version();
 	source = source_load(task->view);
 	SetConfigOption("application_name", source->name, PGC_USERSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(source->name);
-	source_require_archive(source);
-	backfill_require_rows(source, &task->range);
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	cuts = backfill_cut(source, &task->range, count);
-	MemoryContextSwitchTo(old);
+	if (!task->from_kafka)
+	{
+		source_require_archive(source);
+		backfill_require_rows(source, &task->range);
+		old = MemoryContextSwitchTo(TopMemoryContext);
+		cuts = backfill_cut(source, &task->range, count);
+		MemoryContextSwitchTo(old);
+	}
 	log_beginning();
 	event_log(source->stream, "backfill", source->name);
 	commit(&scope);
@@ -177,7 +181,8 @@ do_slice(const WindowRange *range)
 	OwnerScope scope;
 
 	begin(&scope);
-	task->rows += backfill_replace(task->view, range);
+	task->rows += task->from_kafka ? backfill_from_topic(task->view, range)
+								   : backfill_replace(task->view, range);
 	log_progress(range->to);
 	commit(&scope);
 }
@@ -440,10 +445,5 @@ streamagg_backfill(PG_FUNCTION_ARGS)
 	given.range.from = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1);
 	given.range.to = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2);
 	stream_require_owner(source_stream(given.view));
-	if (given.from_kafka)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a backfill from Kafka is not supported yet"),
-				 errhint("Keep an archive: a backfill from it is exact, late rows included.")));
 	PG_RETURN_INT64(run_process(&given));
 }

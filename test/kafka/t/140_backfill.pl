@@ -114,7 +114,7 @@ END
         $bad++ if $count == 0 || $shows eq 'both' || $logins < $rows || ($seen eq $last && $shows ne $last);
         ($seen, $rows) = ($shows, $logins);
         $polls++;
-        $replacing->{run}->pump_nb;
+        eval { $replacing->{run}->pump_nb }; # dies when it has just ended
     }
     $replacing->{run}->finish;
     is($replacing->{err}, '', 'replaced');
@@ -126,11 +126,39 @@ $kafka->finish($producing);
 $sent += 10 * $slice;
 is($node->safe_psql('postgres', q{SELECT 'logins_1m'::regclass::oid}), $kind, 'it is the same view');
 view_is_right('after replacements on the running stream');
+
+# From the topic itself, while events come.
+$producing = $kafka->background(@events, '--skip', $sent, '--count', 5 * $slice, '--rate', 10_000);
+$node->safe_psql('postgres', 'DELETE FROM logins_1m_state WHERE ctid IN (SELECT ctid FROM logins_1m_state LIMIT 300)');
+$read = $node->safe_psql('postgres', q{SELECT streamagg.backfill('logins_1m', source => 'kafka')});
+cmp_ok($read, '>=', 0.9 * $sent, "a backfill from Kafka has read $read rows");
+ok($kafka->busy($producing), 'while events came');
+$kafka->finish($producing);
+$sent += 5 * $slice;
+view_is_right('after a backfill from Kafka on the running stream');
+$node->safe_psql('postgres', q{SELECT streamagg.create_aggregate('devices', 'SELECT device_type, count(*) AS n FROM user_login GROUP BY 1', backfill => 'kafka')});
+is($node->safe_psql('postgres', 'SELECT d.n = l.n FROM (SELECT sum(n) AS n FROM devices) d, (SELECT sum(logins) AS n FROM logins_1m) l'), 't', 'a new one has all that was before');
+is(sqlstate_of($node, 'postgres', q{SELECT streamagg.backfill('nothing', source => 'kafka')}), '42P01', 'of no aggregate');
+$node->safe_psql('postgres', <<'END');
+SELECT streamagg.create_aggregate('dropping', 'SELECT w.window_start, count(*) AS n FROM user_login l, streamagg.tumble(l.ts, ''1 minute'') w GROUP BY 1', late => 'drop');
+END
+is(sqlstate_of($node, 'postgres', q{SELECT streamagg.backfill('dropping', source => 'kafka')}), '0A000', 'which rows were late, the topic does not tell');
+# what it would give now is not what it gave
+my $before = $node->safe_psql('postgres', 'SELECT count(*), sum(logins) FROM logins_1m');
+$node->safe_psql('postgres', q{ALTER FOREIGN TABLE user_login ADD CONSTRAINT no_web CHECK (device_type <> 'web')});
+is(sqlstate_of($node, 'postgres', q{SELECT streamagg.backfill('logins_1m', source => 'kafka')}), '55000', 'other constraints, other rows: refused');
+$node->safe_psql('postgres', 'ALTER FOREIGN TABLE user_login DROP CONSTRAINT no_web');
+
 is($node->safe_psql('postgres', q{SELECT restarts = 0, state FROM streamagg.streams}), 't|running', 'it runs on');
 accounting_is_right($node, 'postgres');
 server_is_unharmed($node);
 
 $node->safe_psql('postgres', q{SELECT streamagg.stop('user_login')});
+$kafka->delete_topic('user-login');
+$kafka->create_topic('user-login', 4);
+my ($status, $out, $err) = $node->psql('postgres', q{SELECT streamagg.backfill('logins_1m', source => 'kafka')});
+like($err, qr/partition 0 no longer has the offsets from 0 to \d+/, 'what the topic has lost is named');
+is($node->safe_psql('postgres', 'SELECT count(*), sum(logins) FROM logins_1m'), $before, 'and nothing was replaced');
 $node->stop;
 $kafka->stop;
 done_testing();
