@@ -40,13 +40,14 @@ ingest_begin(Stream *stream)
 
 	refuse_recursion(stream);
 	ingest->stream = stream;
-	ingest->outer = innermost;
-	innermost = ingest;
 	ingest->scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "streamagg redaction", ALLOCSET_DEFAULT_SIZES);
 	ingest->progress = progress_lock(stream->relid);
 	ingest->quarantine = quarantine_begin(stream->relid);
 	batch_reset(stream->batch);
+	/* last: who waits for the lock may be cancelled, and then nobody calls ingest_leave() */
+	ingest->outer = innermost;
+	innermost = ingest;
 	return ingest;
 }
 

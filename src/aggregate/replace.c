@@ -271,9 +271,8 @@ streamagg_replace_aggregate(PG_FUNCTION_ARGS)
 	catalog_check_version();
 	backfill = define_backfill_argument(fcinfo, 2);
 	read_request(fcinfo, &request, &old);
-	LockRelationOid(request.stream, ShareUpdateExclusiveLock);
-	/* batches wait here, before they take anything that this waits for; readers go on */
-	LockRelationOid(old.state, ExclusiveLock);
+	/* batches wait at this door, before they hold anything that is needed here; readers of views go on */
+	LockRelationOid(request.stream, AccessExclusiveLock);
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(stream_owner(request.stream),
 						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);

@@ -32,6 +32,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WAYS = ("whole", "halves", "one by one")
+# Whether each stream keeps an archive and its aggregates are compared with it after every way: to be
+# turned on with the option archive.
+ARCHIVE = False
 COUNTERS = ("read", "accepted", "quarantined", "dropped", "duplicate", "tombstones", "late")
 PARTITION = ("partition", "start_offset", "next_offset", "watermark") + COUNTERS[:-1]
 HEAD = """SET client_min_messages = warning;
@@ -84,6 +87,8 @@ def definition_sql(vector, key_dir):
     sql = HEAD + "".join(s + ";\n" for s in vector["setup"])
     sql += "".join(key_sql(n, k, key_dir) for n, k in vector["keys"].items())
     sql += vector["stream"] + ";\n"
+    if ARCHIVE:
+        sql += f"ALTER FOREIGN TABLE {vector['stream_name']} OPTIONS (ADD archive 'on');\n"
     for a in vector["aggregates"]:
         sql += (f"SELECT NULL FROM streamagg.create_aggregate({literal(a['name'])}, "
                 f"{literal(a['query'])}, late => {literal(a['late'])}, "
@@ -105,6 +110,9 @@ def results_sql(vector):
                 f"format('%I::text', attname), ', ' ORDER BY attnum), {view}) {columns} \\gexec\n"
                 f"\\echo @late:{a['name']}\nSELECT json_build_array(late_rows, late_pairs) "
                 f"FROM streamagg.aggregates WHERE aggregate = {view};\n")
+        if ARCHIVE:
+            sql += (f"\\echo @verify\nSELECT json_build_array({literal(a['name'])}, "
+                    f"(SELECT json_agg(v) FROM streamagg.verify({view}) v));\n")
     columns = ", ".join(f"'{c}', {c}" + ("::text" if c == "watermark" else "") for c in PARTITION)
     return sql + (
         "\\echo @quarantine\nSELECT json_build_array(partition, record_offset, stage, code, "
@@ -170,7 +178,8 @@ def add(counts):
 def found_of(vector, blocks):
     """The marked blocks in the shape of a vector's expectations."""
     steps = [[] for _ in vector["steps"]]
-    found = {"views": {}, "late": {}, "quarantine": [], "watermark": "no row", "partitions": []}
+    found = {"views": {}, "late": {}, "quarantine": [], "watermark": "no row", "partitions": [],
+             "verify": []}
     for mark, lines in blocks:
         kind, _, name = mark.partition(":")
         values = [parse(line) for line in lines]
@@ -179,6 +188,8 @@ def found_of(vector, blocks):
         elif kind == "view":
             found["views"][name] = {"columns": values[0] if values else None,
                                     "rows": sort_rows(values[1:])}
+        elif kind == "verify":
+            found["verify"] += values
         elif kind == "late":
             found["late"][name] = values[0] if values else None
         elif kind == "quarantine":
@@ -203,6 +214,8 @@ def differences(vector, blocks):
     pairs += [(f"{name} late", late, found["late"].get(name))
               for name, late in want["late"].items()]
     pairs.append(("quarantine", want["quarantine"], found["quarantine"]))
+    if ARCHIVE:
+        pairs.append(("verify", [[a["name"], None] for a in vector["aggregates"]], found["verify"]))
     pairs.append(("watermark", want["streams"]["watermark"], found["watermark"]))
     pairs.append(("partitions", want["partitions"], found["partitions"]))
     return [f"{what}: expected {json.dumps(a, ensure_ascii=False)}, "

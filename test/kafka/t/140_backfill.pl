@@ -82,10 +82,17 @@ END
 my $producing = $kafka->background(@events, '--skip', $sent, '--count', 5 * $slice, '--rate', 10_000);
 my $read = $node->safe_psql('postgres', q{SELECT streamagg.backfill('logins_1m')});
 cmp_ok($read, '>=', 0.9 * $sent, "the backfill has read $read rows");
+# and aggregates are made that begin with all that was before
+$node->safe_psql('postgres', <<"END") foreach 1 .. 8;
+SELECT streamagg.create_aggregate('devices$_', 'SELECT device_type, count(*) AS n FROM user_login GROUP BY 1', backfill => 'archive');
+END
 ok($kafka->busy($producing), 'while events came');
 $kafka->finish($producing);
 $sent += 5 * $slice;
 view_is_right('after a repair on the running stream');
+is($node->safe_psql('postgres', join ' UNION ', map { "SELECT sum(n) FROM devices$_" } 1 .. 8),
+    $node->safe_psql('postgres', 'SELECT sum(logins) FROM logins_1m'), 'each has every row once');
+$node->safe_psql('postgres', "SELECT streamagg.drop_aggregate('devices$_')") foreach 1 .. 8;
 
 # Two definitions with the same columns, which no reader may see together.
 sub definition
