@@ -47,7 +47,7 @@ END
     my $bench = IPC::Run::start([ 'pgbench', '-n', '-c', 4, '-j', 2, '-t', 300, '-f', $script, '-h', $node->host, '-p', $node->port, 'postgres' ],
         '>', \$out, '2>', \$err);
     my $rounds = 0;
-    while ($bench->pumpable)
+    while ($bench->pumpable && $rounds < 8)
     {
         my @jobs = map { in_background(q{SELECT streamagg.backfill('a')}) } 1 .. 2;
         sql("SELECT streamagg.create_aggregate('new$rounds', 'SELECT count(*) AS n FROM s', backfill => 'archive')");
@@ -66,7 +66,7 @@ END
 
 subtest 'a push that is cancelled while it waits' => sub {
     sql(q{BEGIN; SELECT streamagg.push('s', ARRAY['{"k": 1, "ts": "2024-01-01T00:10:00Z"}']); PREPARE TRANSACTION 'waits'});
-    my ($status, $out, $err) = $node->psql('postgres', <<'END');
+    my ($status, $out, $err) = $node->psql('postgres', <<'END', on_error_stop => 0);
 SET statement_timeout = '200ms';
 SELECT streamagg.push('s', ARRAY['{"k": 1, "ts": "2024-01-01T00:10:00Z"}']);
 RESET statement_timeout;
@@ -110,7 +110,7 @@ subtest 'cancelled, terminated, resumed' => sub {
     $node->reload;
     my $from = sql(q{SELECT done_to FROM streamagg.backfills WHERE state = 'interrupted' ORDER BY started_at DESC LIMIT 1});
     is(sql("SELECT streamagg.backfill('a', '$from') < 600000"), 't', 'it goes on where it was');
-    verify_is_empty($node, 'postgres');
+    is(sql(q{SELECT count(*) FROM streamagg.verify('a')}), 0, 'and then all is there');
 };
 
 subtest 'dropped' => sub {
