@@ -71,17 +71,23 @@ OBJS = \
 	src/fdw/topic_scan.o \
 	src/fdw/validator.o \
 	src/aggregate/analyze.o \
+	src/aggregate/backfill.o \
 	src/aggregate/columns.o \
+	src/aggregate/coverage.o \
 	src/aggregate/define.o \
 	src/aggregate/drop.o \
 	src/aggregate/group_steps.o \
 	src/aggregate/grouping.o \
 	src/aggregate/inspect.o \
 	src/aggregate/poison.o \
+	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
+	src/aggregate/source.o \
 	src/aggregate/target.o \
+	src/aggregate/topic.o \
+	src/aggregate/verify.o \
 	src/aggregate/window.o \
 	src/kafka/client.o \
 	src/kafka/config.o \
@@ -90,6 +96,7 @@ OBJS = \
 	src/kafka/probe.o \
 	src/kafka/producer.o \
 	src/kafka/security.o \
+	src/worker/backfill.o \
 	src/worker/consumer.o \
 	src/worker/control.o \
 	src/worker/failure.o \

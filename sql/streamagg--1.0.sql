@@ -208,9 +208,31 @@ CREATE TABLE streamagg.aggregate_progress (
   state_table  regclass PRIMARY KEY,
   rows_in      bigint NOT NULL DEFAULT 0,
   late_rows    bigint NOT NULL DEFAULT 0,
-  late_pairs   bigint NOT NULL DEFAULT 0
+  late_pairs   bigint NOT NULL DEFAULT 0,
+  began        jsonb,
+  included     tstzmultirange NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 20);
 COMMENT ON TABLE streamagg.aggregate_progress IS 'Counters of each aggregate, written in the transaction of each batch.';
+COMMENT ON COLUMN streamagg.aggregate_progress.began IS 'The offset of each partition that its first batch began at; of other partitions all counts.';
+COMMENT ON COLUMN streamagg.aggregate_progress.included IS 'Starts of the windows that a backfill has filled with what was before.';
+
+-- Not among the tables that dumps take along: a process does not outlive its server.
+CREATE TABLE streamagg.backfill_log (
+  pid          int,
+  started_at   timestamptz,
+  aggregate    regclass NOT NULL,
+  source       text NOT NULL,
+  from_ts      timestamptz NOT NULL,
+  to_ts        timestamptz NOT NULL,
+  done_to      timestamptz NOT NULL,
+  rows_read    bigint NOT NULL DEFAULT 0,
+  state        text NOT NULL DEFAULT 'running',
+  reason       text,
+  sqlstate     text,
+  finished_at  timestamptz,
+  PRIMARY KEY (pid, started_at)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE streamagg.backfill_log IS 'The backfills of the last 30 days; streamagg.backfills shows it.';
 
 CREATE TABLE streamagg.archive_catalog (
   archive  regclass PRIMARY KEY,
@@ -378,6 +400,30 @@ CREATE FUNCTION streamagg.drop_aggregate(aggregate regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_drop_aggregate';
 COMMENT ON FUNCTION streamagg.drop_aggregate(regclass) IS
   'Drops the aggregate''s view, state table and definition view, as DROP VIEW does.';
+
+CREATE FUNCTION streamagg.verify(aggregate regclass, from_ts timestamptz DEFAULT NULL,
+  to_ts timestamptz DEFAULT NULL)
+RETURNS TABLE (problem text, expected jsonb, found jsonb)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'streamagg_verify';
+COMMENT ON FUNCTION streamagg.verify(regclass, timestamptz, timestamptz) IS
+  'Compares the aggregate with its query over the archive: a row a group that is missing, extra or differs; of windows that start in [from_ts, to_ts).';
+
+CREATE FUNCTION streamagg.backfill(aggregate regclass, from_ts timestamptz DEFAULT NULL,
+  to_ts timestamptz DEFAULT NULL, source text DEFAULT 'archive')
+RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_backfill';
+COMMENT ON FUNCTION streamagg.backfill(regclass, timestamptz, timestamptz, text) IS
+  'Computes the windows that start in [from_ts, to_ts) anew and replaces them, in slices, while the stream runs; the rows read.';
+
+CREATE FUNCTION streamagg.replace_aggregate(aggregate regclass, query text,
+  backfill text DEFAULT 'archive')
+RETURNS regclass LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_replace_aggregate';
+COMMENT ON FUNCTION streamagg.replace_aggregate(regclass, text, text) IS
+  'Gives the aggregate another query: built beside it, filled, and exchanged at commit; the view stays where its columns agree.';
+
+CREATE FUNCTION streamagg.nearly_equal(a float8, b float8, tolerance float8) RETURNS boolean
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streamagg_nearly_equal';
+COMMENT ON FUNCTION streamagg.nearly_equal(float8, float8, float8) IS
+  'Whether two floats differ by no more than a part of the greater: sums depend on the order.';
 
 CREATE FUNCTION streamagg.closed_until(state_table regclass) RETURNS timestamptz
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_closed_until';
@@ -671,6 +717,27 @@ COMMENT ON COLUMN streamagg.aggregates.late_pairs IS 'Late pairs of row and wind
 COMMENT ON COLUMN streamagg.aggregates.groups IS 'Rows of the state table: counted when it is small, else the planner''s estimate.';
 COMMENT ON COLUMN streamagg.aggregates.closed_until IS 'The closing watermark: windows that end before it are closed.';
 
+CREATE VIEW streamagg.backfills AS
+SELECT b.aggregate, b.source, nullif(b.from_ts, '-infinity') AS from_ts,
+       nullif(b.to_ts, 'infinity') AS to_ts, nullif(nullif(b.done_to, '-infinity'), 'infinity') AS done_to, b.rows_read,
+       CASE WHEN b.state = 'running'
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(b.pid))
+            THEN 'interrupted' ELSE b.state END AS state,
+       b.reason, b.sqlstate, b.started_at, b.finished_at
+FROM streamagg.backfill_log b;
+COMMENT ON VIEW streamagg.backfills IS 'The backfills of the last 30 days and how far they came.';
+COMMENT ON COLUMN streamagg.backfills.aggregate IS 'The aggregate.';
+COMMENT ON COLUMN streamagg.backfills.source IS 'What it reads: archive or kafka.';
+COMMENT ON COLUMN streamagg.backfills.from_ts IS 'Windows that start from here on; NULL: from the first.';
+COMMENT ON COLUMN streamagg.backfills.to_ts IS 'Windows that start before; NULL: to the last.';
+COMMENT ON COLUMN streamagg.backfills.done_to IS 'Windows that start before are replaced; NULL: none yet, or all of them when it is done.';
+COMMENT ON COLUMN streamagg.backfills.rows_read IS 'Rows read.';
+COMMENT ON COLUMN streamagg.backfills.state IS 'running, done, failed, or interrupted: its process is gone.';
+COMMENT ON COLUMN streamagg.backfills.reason IS 'Why it failed.';
+COMMENT ON COLUMN streamagg.backfills.sqlstate IS 'SQLSTATE of the failure.';
+COMMENT ON COLUMN streamagg.backfills.started_at IS 'When it began.';
+COMMENT ON COLUMN streamagg.backfills.finished_at IS 'When it ended by itself.';
+
 CREATE VIEW streamagg.quarantine AS
 SELECT q.stream, streamagg.topic(q.stream) AS topic, q.partition, q.record_offset, q.stage, q.code,
        q.reason, q.column_name, q.failed_rules, q.record, q.received_at, q.status
@@ -699,7 +766,7 @@ COMMENT ON COLUMN streamagg.events.event IS 'What happened.';
 COMMENT ON COLUMN streamagg.events.detail IS 'More about it.';
 
 GRANT SELECT ON streamagg.streams, streamagg.partitions, streamagg.batches, streamagg.aggregates,
-  streamagg.quarantine, streamagg.events TO streamagg_reader;
+  streamagg.quarantine, streamagg.events, streamagg.backfills TO streamagg_reader;
 -- Hints of create_aggregate() name it.
 GRANT SELECT ON streamagg.merge_rules TO PUBLIC;
 GRANT streamagg_reader TO streamagg_operator;

@@ -43,14 +43,15 @@ ingest_begin(Stream *stream)
 
 	refuse_recursion(stream);
 	ingest->stream = stream;
-	ingest->outer = innermost;
-	innermost = ingest;
 	ingest->scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "streamagg redaction", ALLOCSET_DEFAULT_SIZES);
 	ingest->progress = progress_lock(stream->relid);
 	ingest->quarantine = quarantine_begin(stream->relid);
 	ingest->dedup = dedup_begin(stream, ingest->progress);
 	batch_reset(stream->batch);
+	/* last: who waits for the lock may be cancelled, and then nobody calls ingest_leave() */
+	ingest->outer = innermost;
+	innermost = ingest;
 	return ingest;
 }
 

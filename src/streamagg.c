@@ -28,6 +28,7 @@ PG_FUNCTION_INFO_V1(streamagg_version);
 bool streamagg_enabled = true;
 int streamagg_max_workers = 32;
 int streamagg_worker_memory = 256 * 1024;
+int streamagg_backfill_rate = 0;
 int streamagg_quarantine_keep = 30 * 24 * 60;
 int streamagg_quarantine_max_rows = 1000000;
 bool streamagg_preloaded = false;
@@ -47,6 +48,10 @@ define_settings(void)
 							"Memory of a worker for records read ahead and the rows of a batch.",
 							NULL, &streamagg_worker_memory, 256 * 1024, 16 * 1024, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"streamagg.backfill_rate",
+		"Rows a second that a backfill reads at the most; 0: as many as it can.", NULL,
+		&streamagg_backfill_rate, 0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable(
 		"streamagg.quarantine_keep", "How long a record stays in quarantine; 0: for ever.",
 		"What is deleted is told in streamagg.events; counters stay.", &streamagg_quarantine_keep,

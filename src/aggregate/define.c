@@ -28,6 +28,7 @@
 #include "utils/varlena.h"
 
 #include "archive.h"
+#include "backfill.h"
 #include "catalog.h"
 #include "define.h"
 #include "definition.h"
@@ -43,24 +44,6 @@ PG_FUNCTION_INFO_V1(streamagg_create_aggregate);
 
 #define SUFFIX_ROOM 6 /* _state, _query */
 
-typedef struct Request
-{
-	const char *query;
-	const char *late;
-	Interval *lateness;
-	const char *emit;
-	Oid stream;
-	char *schema;
-	char *name; /* of the view; the others add a suffix */
-	Oid view;
-	Oid state;
-	Oid query_view;
-	Definition *definition;
-	const char *timezone; /* the caller's settings are the definition's */
-	const char *datestyle;
-	const char *intervalstyle;
-} Request;
-
 static CatalogStatement insert_aggregate = {
 	"INSERT INTO streamagg.aggregate_catalog (state_table, aggregate, definition, stream, late,"
 	" allowed_lateness, emit, timezone, datestyle, intervalstyle, key_columns, state_columns)"
@@ -72,8 +55,8 @@ static CatalogStatement insert_aggregate = {
 
 /* ---------------------------------------------------------------- arguments */
 
-static char *
-text_argument(FunctionCallInfo fcinfo, int number, const char *name)
+char *
+define_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	if (PG_ARGISNULL(number))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -85,7 +68,7 @@ static const char *
 word_argument(FunctionCallInfo fcinfo, int number, const char *name, const char *first,
 			  const char *second)
 {
-	const char *word = text_argument(fcinfo, number, name);
+	const char *word = define_text_argument(fcinfo, number, name);
 
 	if (strcmp(word, first) != 0 && strcmp(word, second) != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -101,20 +84,40 @@ refuse_later_arguments(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("retention is not supported yet"),
 				 errhint("Leave it NULL: windows are kept for ever.")));
-	if (strcmp(text_argument(fcinfo, 6, "backfill"), "none") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("backfill is not supported yet"),
-				 errhint("Leave it 'none': the aggregate begins with the next batch.")));
+}
+
+BackfillSource
+define_backfill_argument(FunctionCallInfo fcinfo, int number)
+{
+	const char *word = define_text_argument(fcinfo, number, "backfill");
+
+	if (strcmp(word, "none") == 0)
+		return BACKFILL_NONE;
+	if (strcmp(word, "archive") == 0)
+		return BACKFILL_ARCHIVE;
+	if (strcmp(word, "kafka") != 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid value for argument backfill: \"%s\"", word),
+						errhint("It is none, archive or kafka.")));
+	return BACKFILL_KAFKA;
+}
+
+void
+define_take_settings(Request *request)
+{
+	request->timezone = pstrdup(GetConfigOption("TimeZone", false, false));
+	request->datestyle = pstrdup(GetConfigOption("DateStyle", false, false));
+	request->intervalstyle = pstrdup(GetConfigOption("IntervalStyle", false, false));
 }
 
 static void
 read_arguments(FunctionCallInfo fcinfo, Request *request)
 {
-	char *name = text_argument(fcinfo, 0, "name");
+	char *name = define_text_argument(fcinfo, 0, "name");
 	List *names = textToQualifiedNameList(cstring_to_text(name));
 	RangeVar *relation = makeRangeVarFromNameList(names);
 
-	request->query = text_argument(fcinfo, 1, "query");
+	request->query = define_text_argument(fcinfo, 1, "query");
 	request->late = word_argument(fcinfo, 2, "late", "merge", "drop");
 	request->emit = word_argument(fcinfo, 4, "emit", "live", "final");
 	if (PG_ARGISNULL(3))
@@ -129,17 +132,15 @@ read_arguments(FunctionCallInfo fcinfo, Request *request)
 	refuse_later_arguments(fcinfo);
 	request->schema = get_namespace_name(RangeVarGetCreationNamespace(relation));
 	request->name = relation->relname;
-	request->timezone = pstrdup(GetConfigOption("TimeZone", false, false));
-	request->datestyle = pstrdup(GetConfigOption("DateStyle", false, false));
-	request->intervalstyle = pstrdup(GetConfigOption("IntervalStyle", false, false));
+	define_take_settings(request);
 	if (strlen(request->name) == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("the name must not be empty")));
 }
 
 /* ---------------------------------------------------------------- objects */
 
-static char *
-qualified(const Request *request, const char *suffix)
+char *
+define_name(const Request *request, const char *suffix)
 {
 	int room = NAMEDATALEN - 1 - (*suffix ? SUFFIX_ROOM : 0);
 	int length = pg_mbcliplen(request->name, strlen(request->name), room);
@@ -154,8 +155,8 @@ relation_oid(const char *qualified_name)
 	return DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(qualified_name)));
 }
 
-static void
-run_ddl(const char *sql)
+void
+define_run(const char *sql)
 {
 	int result = SPI_execute(sql, false, 0);
 
@@ -186,11 +187,11 @@ static void
 make_definition_view(Request *request)
 {
 	Query *query = definition_parse(request->query);
-	char *name = qualified(request, "_query");
+	char *name = define_name(request, "_query");
 
 	refuse_reserved_columns(query);
 	(void) definition_analyze(query);
-	run_ddl(psprintf("CREATE VIEW %s AS %s", name, request->query));
+	define_run(psprintf("CREATE VIEW %s AS %s", name, request->query));
 	CommandCounterIncrement();
 	request->query_view = relation_oid(name);
 }
@@ -212,20 +213,20 @@ definition_text(Oid view)
 static void
 make_state_and_view(Request *request)
 {
-	char *state = qualified(request, "_state");
-	char *view = qualified(request, "");
+	char *state = define_name(request, "_state");
+	char *view = define_name(request, "");
 	bool final = strcmp(request->emit, "final") == 0;
 	bool filters;
 
 	request->definition =
 		definition_analyze(definition_parse(definition_text(request->query_view)));
 	definition_name_columns(request->definition);
-	run_ddl(rewrite_create_table(request->definition, state));
+	define_run(rewrite_create_table(request->definition, state));
 	CommandCounterIncrement();
 	request->state = relation_oid(state);
 	/* what it leaves out is not for functions of its readers either */
 	filters = final || request->definition->query->havingQual != NULL;
-	run_ddl(
+	define_run(
 		psprintf("CREATE VIEW %s %s AS %s", view, filters ? "WITH (security_barrier)" : "",
 				 rewrite_view(request->definition, state, run_lateness(request->lateness), final)));
 	CommandCounterIncrement();
@@ -267,7 +268,7 @@ define_revoke_from_others(Oid relation)
 		SPITupleTable *table = SPI_tuptable;
 		char *grantee = SPI_getvalue(table->vals[i], table->tupdesc, 1);
 
-		run_ddl(psprintf("REVOKE ALL ON %s FROM %s", name, grantee));
+		define_run(psprintf("REVOKE ALL ON %s FROM %s", name, grantee));
 		SPI_tuptable = table;
 	}
 }
@@ -275,23 +276,24 @@ define_revoke_from_others(Oid relation)
 static void
 describe(const Request *request)
 {
-	char *view = qualified(request, "");
+	char *view = define_name(request, "");
 
-	run_ddl(psprintf("COMMENT ON VIEW %s IS %s", view,
-					 quote_literal_cstr(
-						 psprintf("Continuous aggregate over %s.", stream_name(request->stream)))));
-	run_ddl(psprintf("COMMENT ON COLUMN %s.is_final IS 'The window is closed: with late ''drop'' "
-					 "the row does not change any more.'",
-					 view));
-	run_ddl(psprintf("COMMENT ON COLUMN %s.updated_at IS 'Start of the transaction that changed "
-					 "the row last.'",
-					 view));
-	run_ddl(psprintf("COMMENT ON TABLE %s IS 'State of a continuous aggregate: written by its "
-					 "stream.'",
-					 qualified(request, "_state")));
-	run_ddl(psprintf("COMMENT ON VIEW %s IS 'Definition of a continuous aggregate: not for "
-					 "reading.'",
-					 qualified(request, "_query")));
+	define_run(psprintf("COMMENT ON VIEW %s IS %s", view,
+						quote_literal_cstr(psprintf("Continuous aggregate over %s.",
+													stream_name(request->stream)))));
+	define_run(
+		psprintf("COMMENT ON COLUMN %s.is_final IS 'The window is closed: with late ''drop'' "
+				 "the row does not change any more.'",
+				 view));
+	define_run(psprintf("COMMENT ON COLUMN %s.updated_at IS 'Start of the transaction that changed "
+						"the row last.'",
+						view));
+	define_run(psprintf("COMMENT ON TABLE %s IS 'State of a continuous aggregate: written by its "
+						"stream.'",
+						define_name(request, "_state")));
+	define_run(psprintf("COMMENT ON VIEW %s IS 'Definition of a continuous aggregate: not for "
+						"reading.'",
+						define_name(request, "_query")));
 }
 
 /* ---------------------------------------------------------------- catalogue */
@@ -344,14 +346,14 @@ make_first_row(const Request *request)
 
 	if (request->definition->nkeys > 0)
 		return;
-	upsert = rewrite_upsert(request->definition, qualified(request, "_state"), false);
+	upsert = rewrite_upsert(request->definition, define_name(request, "_state"), false);
 	run_empty(request->stream, rewrite_upsert_sql(upsert, upsert->insert, NULL));
 }
 
 /* ---------------------------------------------------------------- create_aggregate */
 
-static void
-build(Request *request)
+void
+define_build(Request *request)
 {
 	int level;
 
@@ -372,6 +374,27 @@ build(Request *request)
 	SPI_finish();
 }
 
+Oid
+define_stream(const char *sql)
+{
+	Query *query = definition_parse(sql);
+
+	definition_inspect_shape(query);
+	return rt_fetch(definition_find_stream(query), query->rtable)->relid;
+}
+
+static void
+fill_new(const Request *request, BackfillSource backfill)
+{
+	OwnerScope scope;
+
+	if (backfill == BACKFILL_NONE)
+		return;
+	run_enter_owner(request->stream, &scope);
+	(void) backfill_new(request->view, backfill);
+	run_leave_owner(&scope);
+}
+
 /*
  * streamagg.create_aggregate(name, query, late, allowed_lateness, emit, retention, backfill).
  * Everything belongs to the stream's owner, of whom the caller must be a member (42501).
@@ -380,7 +403,7 @@ Datum
 streamagg_create_aggregate(PG_FUNCTION_ARGS)
 {
 	Request request = {0};
-	Query *query;
+	BackfillSource backfill;
 	Oid user;
 	int security;
 
@@ -388,9 +411,8 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	PreventCommandDuringRecovery("create_aggregate()");
 	catalog_check_version();
 	read_arguments(fcinfo, &request);
-	query = definition_parse(request.query);
-	definition_inspect_shape(query);
-	request.stream = rt_fetch(definition_find_stream(query), query->rtable)->relid;
+	backfill = define_backfill_argument(fcinfo, 6);
+	request.stream = define_stream(request.query);
 	stream_require_owner(request.stream);
 	LockRelationOid(request.stream, ShareUpdateExclusiveLock);
 	stream_free(stream_load(request.stream, CurrentMemoryContext));
@@ -400,13 +422,14 @@ streamagg_create_aggregate(PG_FUNCTION_ARGS)
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(stream_owner(request.stream),
 						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	build(&request);
+	define_build(&request);
 	SetUserIdAndSecContext(user, security);
+	fill_new(&request, backfill);
 
 	event_log(request.stream, "create_aggregate", stream_name(request.view));
 	/* a running worker loads its definitions anew */
 	CacheInvalidateRelcacheByRelid(request.stream);
-	if (control_is_running(request.stream))
+	if (control_is_running(request.stream) && backfill == BACKFILL_NONE)
 		ereport(NOTICE,
 				(errmsg("stream \"%s\" is running: the aggregate begins with its next batch",
 						get_rel_name(request.stream))));

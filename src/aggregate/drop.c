@@ -39,7 +39,8 @@ static CatalogStatement forget_aggregate = {
 	"WITH d AS (DELETE FROM streamagg.aggregate_catalog WHERE aggregate = $1"
 	" RETURNING state_table, definition),"
 	" p AS (DELETE FROM streamagg.aggregate_progress"
-	" WHERE state_table IN (SELECT state_table FROM d))"
+	" WHERE state_table IN (SELECT state_table FROM d)),"
+	" b AS (DELETE FROM streamagg.backfill_log WHERE aggregate = $1)"
 	" SELECT state_table, definition FROM d",
 	1,
 	{REGCLASSOID},

@@ -53,8 +53,8 @@ add_target(List **targets, Node *expression, char *name)
 }
 
 /* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
-static char *
-inner_select(const Definition *definition)
+char *
+rewrite_rows(const Definition *definition)
 {
 	Query *inner = copyObject(definition->query);
 
@@ -217,7 +217,7 @@ rewrite_upsert(const Definition *definition, const char *state, bool grouped)
 		upsert->merges = merges_of(upsert->merges, &definition->calls[i]);
 	}
 	appendStringInfoString(&sql, ", updated_at)");
-	upsert->rows = inner_select(definition);
+	upsert->rows = rewrite_rows(definition);
 	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, upsert->rows, true));
 	if (grouped)
 		upsert->groups = psprintf("%s %s", sql.data, group_select(definition));
@@ -264,7 +264,7 @@ append_column(StringInfo sql, const char *name, const TargetEntry *target)
 char *
 rewrite_create_table(const Definition *definition, const char *state)
 {
-	Query *partial = definition_parse(partial_select(definition, inner_select(definition), false));
+	Query *partial = definition_parse(partial_select(definition, rewrite_rows(definition), false));
 	StringInfoData sql;
 	int at = 0;
 
@@ -320,8 +320,8 @@ is_final_sql(const Definition *definition, const char *state, int64 lateness)
  * The state's columns under the names _k1 …, _a1 …, and _end for the end of the window: what the
  * view's expressions are written over.  Column n of the range table entry is target n.
  */
-static char *
-state_select(const Definition *definition, const char *state, int64 lateness)
+char *
+rewrite_state_select(const Definition *definition, const char *state, int64 lateness)
 {
 	StringInfoData sql;
 
@@ -346,7 +346,7 @@ state_select(const Definition *definition, const char *state, int64 lateness)
 typedef struct ViewContext
 {
 	const Definition *definition;
-	List *columns; /* target entries of state_select */
+	List *columns; /* target entries of rewrite_state_select */
 } ViewContext;
 
 static Node *
@@ -384,25 +384,59 @@ over_state(Node *node, void *argument)
 					errhint("A column that depends on a grouped primary key does not suffice.")));
 }
 
-char *
-rewrite_view(const Definition *definition, const char *state, int64 lateness, bool emit_final)
+/* Those that the query shows, over the stored values. */
+static List *
+add_outputs(List *targets, ViewContext *context)
 {
-	char *select = state_select(definition, state, lateness);
-	Query *outer = definition_parse(psprintf("SELECT 1 FROM (%s) f", select));
-	ViewContext context = {definition, NIL};
-	int is_final = definition->nkeys + definition->ncalls + 1;
-	List *targets = NIL;
-	Node *condition;
 	ListCell *cell;
 
-	context.columns = linitial_node(RangeTblEntry, outer->rtable)->subquery->targetList;
-	foreach (cell, definition->query->targetList)
+	foreach (cell, context->definition->query->targetList)
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, cell);
 
 		if (!target->resjunk)
-			add_target(&targets, over_state((Node *) target->expr, &context), target->resname);
+			add_target(&targets, over_state((Node *) target->expr, context), target->resname);
 	}
+	return targets;
+}
+
+static Query *
+over_select(const char *select, ViewContext *context)
+{
+	Query *outer = definition_parse(psprintf("SELECT 1 FROM (%s) f", select));
+
+	context->columns = linitial_node(RangeTblEntry, outer->rtable)->subquery->targetList;
+	return outer;
+}
+
+char *
+rewrite_values(const Definition *definition, const char *select)
+{
+	ViewContext context = {definition, NIL};
+	Query *outer = over_select(select, &context);
+	int stored = definition->nkeys + definition->ncalls;
+	List *targets = NIL;
+	ListCell *cell;
+
+	for (int i = 1; i <= stored; i++)
+		add_target(&targets, state_column(&context, i),
+				   list_nth_node(TargetEntry, context.columns, i - 1)->resname);
+	outer->targetList = add_outputs(targets, &context);
+	for_each_from (cell, outer->targetList, stored)
+		lfirst_node(TargetEntry, cell)->resname =
+			psprintf("_o%d", foreach_current_index(cell) - stored + 1);
+	return pg_get_querydef(outer, false);
+}
+
+char *
+rewrite_view(const Definition *definition, const char *state, int64 lateness, bool emit_final)
+{
+	ViewContext context = {definition, NIL};
+	Query *outer = over_select(rewrite_state_select(definition, state, lateness), &context);
+	int is_final = definition->nkeys + definition->ncalls + 1;
+	List *targets = add_outputs(NIL, &context);
+	Node *condition;
+
 	add_target(&targets, state_column(&context, is_final), "is_final");
 	add_target(&targets, state_column(&context, is_final + 1), "updated_at");
 	condition = over_state(copyObject(definition->query->havingQual), &context);

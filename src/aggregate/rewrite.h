@@ -36,6 +36,18 @@ extern char *rewrite_upsert_sql(const Upsert *upsert, const char *insert, const 
 /* CREATE TABLE of the state, with the types of the batch's SELECT. */
 extern char *rewrite_create_table(const Definition *definition, const char *state);
 
+/* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
+extern char *rewrite_rows(const Definition *definition);
+
+/*
+ * The keys as _k1 …, the calls' values as _a1 …, is_final, updated_at and, where a window function is
+ * read, _end: over the state table.
+ */
+extern char *rewrite_state_select(const Definition *definition, const char *state, int64 lateness);
+
+/* Over such a select: the keys and values, and what the query shows of them as _o1 …. */
+extern char *rewrite_values(const Definition *definition, const char *select);
+
 /* The view's SELECT over the state table. */
 extern char *
 rewrite_view(const Definition *definition, const char *state, int64 lateness, bool emit_final);

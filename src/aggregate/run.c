@@ -35,14 +35,20 @@ static CatalogStatement read_aggregates = {
 	NULL};
 
 static CatalogStatement store_counters = {
-	"INSERT INTO streamagg.aggregate_progress AS p (state_table, rows_in, late_rows, late_pairs)"
-	" SELECT n.* FROM unnest($1::regclass[], $2::bigint[], $3::bigint[], $4::bigint[])"
-	" AS n ORDER BY 1"
+	"INSERT INTO streamagg.aggregate_progress AS p"
+	" (state_table, rows_in, late_rows, late_pairs, began)"
+	" SELECT n.state, n.rows_in, n.late_rows, n.late_pairs, CASE WHEN NOT EXISTS (SELECT"
+	" FROM streamagg.aggregate_progress q WHERE q.state_table = n.state AND q.began IS NOT NULL)"
+	/* the batch has not written its offsets yet: these are those that it began at */
+	" THEN (SELECT coalesce(pg_catalog.jsonb_object_agg(r.partition, r.next_offset), '{}')"
+	" FROM streamagg.partition_progress r WHERE r.stream = $5) END"
+	" FROM unnest($1::regclass[], $2::bigint[], $3::bigint[], $4::bigint[])"
+	" AS n (state, rows_in, late_rows, late_pairs) ORDER BY 1"
 	" ON CONFLICT (state_table) DO UPDATE SET rows_in = p.rows_in + excluded.rows_in,"
 	" late_rows = p.late_rows + excluded.late_rows, late_pairs = p.late_pairs + "
-	"excluded.late_pairs",
-	4,
-	{REGCLASSARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID},
+	"excluded.late_pairs, began = coalesce(p.began, excluded.began)",
+	5,
+	{REGCLASSARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, REGCLASSOID},
 	NULL};
 
 /* ---------------------------------------------------------------- loading */
@@ -388,11 +394,11 @@ run_empty(Oid stream, const char *sql)
 }
 
 static void
-write_counters(List *aggregates)
+write_counters(List *aggregates, Oid stream)
 {
 	int n = list_length(aggregates);
 	Datum *columns[4];
-	Datum values[4];
+	Datum values[5];
 	ListCell *cell;
 	int row = 0;
 
@@ -410,6 +416,7 @@ write_counters(List *aggregates)
 	}
 	for (int i = 0; i < 4; i++)
 		values[i] = catalog_array(columns[i], NULL, n, i == 0 ? REGCLASSOID : INT8OID);
+	values[4] = ObjectIdGetDatum(stream);
 	catalog_execute(&store_counters, values, NULL);
 }
 
@@ -431,5 +438,5 @@ run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregat
 		run_rows(&run);
 	}
 	*current = NULL;
-	write_counters(aggregates);
+	write_counters(aggregates, stream);
 }

@@ -190,6 +190,17 @@ window_end_of(const Window *window, TimestampTz event_time)
 }
 
 char *
+window_start_sql(const Window *window, const char *time_sql)
+{
+	if (window->kind == WINDOW_TUMBLE)
+		return psprintf("streamagg.window_start(%s, '" INT64_FORMAT " microseconds'::interval, "
+						"'%s'::timestamptz)",
+						time_sql, window->size, timestamptz_to_str(window->origin));
+	return psprintf("pg_catalog.date_trunc(%s::text, %s, %s::text)",
+					quote_literal_cstr(window->unit), time_sql, quote_literal_cstr(window->zone));
+}
+
+char *
 window_end_sql(const Window *window, const char *start_sql, int64 plus)
 {
 	if (window->kind == WINDOW_TUMBLE)

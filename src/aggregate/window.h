@@ -32,6 +32,9 @@ extern void window_check_unit(const char *unit, const char *zone);
 /* The end of the window that the event falls in; window.kind is not WINDOW_NONE. */
 extern TimestampTz window_end_of(const Window *window, TimestampTz event_time);
 
+/* The SQL expression of the start of the window that a time falls in, under neutral settings. */
+extern char *window_start_sql(const Window *window, const char *time_sql);
+
 /* The SQL expression of the end of the window that starts at start_sql, plus a time, palloc'd. */
 extern char *window_end_sql(const Window *window, const char *start_sql, int64 plus);
 

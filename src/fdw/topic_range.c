@@ -22,6 +22,17 @@ static CatalogStatement read_starts = {
 	{REGCLASSOID},
 	NULL};
 
+static TopicLimit *limit_in_force;
+
+TopicLimit *
+topic_range_set_limit(TopicLimit *limit)
+{
+	TopicLimit *before = limit_in_force;
+
+	limit_in_force = limit;
+	return before;
+}
+
 /* ---------------------------------------------------------------- the whole topic */
 
 /*
@@ -71,6 +82,8 @@ topic_range_create(const Stream *stream, KafkaConsumer *consumer)
 	TopicRange *range = palloc0(sizeof(TopicRange));
 	KafkaLookup *ends;
 
+	if (limit_in_force && limit_in_force->stream == stream->relid)
+		range->limit = limit_in_force;
 	range->count = kafka_consumer_partitions(consumer);
 	range->partitions = palloc0(sizeof(TopicPartition) * Max(range->count, 1));
 	ends = look_up(range, consumer, KAFKA_LAST);
@@ -112,6 +125,42 @@ time_in_milliseconds(TimestampTz time, int64 *milliseconds)
 		return false;
 	*milliseconds = time / 1000 - TIME_UNIX_EPOCH / 1000 - 1; /* rounded, and never up */
 	return *milliseconds > 0;
+}
+
+static void
+raise_gone(int32 partition, int64 from, int64 to)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("partition %d no longer has the offsets from " INT64_FORMAT " to " INT64_FORMAT,
+					partition, from, to),
+			 errdetail("The topic's retention has deleted them, or the topic was made anew."),
+			 errhint("What is not in the topic any more can only come from an archive.")));
+}
+
+static void
+apply_limit(TopicRange *range, KafkaConsumer *consumer)
+{
+	const TopicLimit *limit = range->limit;
+	KafkaLookup *first = look_up(range, consumer, KAFKA_FIRST);
+
+	for (int i = 0; i < range->count; i++)
+		range->partitions[i].next = range->partitions[i].stop = 0;
+	for (int i = 0; i < limit->count; i++)
+	{
+		int32 id = limit->partitions[i];
+		TopicPartition *partition = &range->partitions[id];
+
+		if (limit->from[i] >= limit->to[i])
+			continue;
+		if (id >= range->count || partition->end < limit->to[i])
+			raise_gone(id, id >= range->count ? limit->from[i] : partition->end, limit->to[i] - 1);
+		if (first[id].offset > limit->from[i])
+			raise_gone(id, limit->from[i], Min(first[id].offset, limit->to[i]) - 1);
+		partition->next = limit->from[i];
+		partition->stop = limit->to[i];
+	}
+	pfree(first);
 }
 
 static void
@@ -160,7 +209,10 @@ read_from_next(TopicRange *range, KafkaConsumer *consumer)
 void
 topic_range_begin(TopicRange *range, KafkaConsumer *consumer, const PushdownBounds *bounds)
 {
-	apply_bounds(range, consumer, bounds);
+	if (range->limit)
+		apply_limit(range, consumer);
+	else
+		apply_bounds(range, consumer, bounds);
 	read_from_next(range, consumer);
 }
 

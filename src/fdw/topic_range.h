@@ -17,8 +17,20 @@ typedef struct TopicPartition
 	bool reading;
 } TopicPartition;
 
+/* Offsets that scans of a stream read whatever start_from and conditions say; of other partitions none. */
+typedef struct TopicLimit
+{
+	Oid stream;
+	int count;
+	int32 *partitions;
+	int64 *from;
+	int64 *to;		/* the first that is not read */
+	int64 accepted; /* the rows that they found, counted by the scans */
+} TopicLimit;
+
 typedef struct TopicRange
 {
+	TopicLimit *limit; /* NULL: none */
 	int count;
 	TopicPartition *partitions;
 	int reading; /* partitions that are not read to their stop */
@@ -36,6 +48,12 @@ extern TopicRange *topic_range_create(const Stream *stream, KafkaConsumer *consu
  */
 extern void
 topic_range_begin(TopicRange *range, KafkaConsumer *consumer, const PushdownBounds *bounds);
+
+/*
+ * Puts a limit in force, NULL: none; returns the one before.  Scans raise 55000 when some of its offsets
+ * cannot be read any more.
+ */
+extern TopicLimit *topic_range_set_limit(TopicLimit *limit);
 
 /* How far a message that was taken brings its partition. */
 extern void

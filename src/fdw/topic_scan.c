@@ -137,6 +137,8 @@ judge_chunk(TopicScan *scan)
 	run_enter_owner(scan->relid, &scope);
 	guard_run(judge_guarded, scan);
 	run_leave_owner(&scope);
+	if (scan->range->limit)
+		scan->range->limit->accepted += scan->stream->batch->nrows;
 	scan->chunk = Min(scan->chunk * 2, LARGEST_CHUNK);
 }
 

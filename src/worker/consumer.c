@@ -214,6 +214,25 @@ judge_quality(const Counters *total, int poisoned)
 						errhint("streamagg.quarantine tells the aggregate and the SQLSTATE.")));
 }
 
+/* Behind the progress row: an aggregate may have been filled or exchanged meanwhile. */
+static Ingest *
+begin_batch(void)
+{
+	begin();
+	for (;;)
+	{
+		Ingest *ingest = ingest_begin(worker.stream);
+
+		ingest->aggregates = worker.aggregates;
+		ingest->archive = worker.archive;
+		AcceptInvalidationMessages();
+		if (!stale)
+			return ingest;
+		ingest_leave(ingest);
+		load_definitions();
+	}
+}
+
 /* One transaction over what was taken, idle partitions marked; read_ms took how long. */
 static void
 run_one_batch(double read_ms)
@@ -230,10 +249,7 @@ run_one_batch(double read_ms)
 		kafka_consumer_nudge(worker.reader->consumer, worker.reader->count);
 		worker.catching_up = true;
 	}
-	begin();
-	ingest = ingest_begin(worker.stream);
-	ingest->aggregates = worker.aggregates;
-	ingest->archive = worker.archive;
+	ingest = begin_batch();
 	fence(ingest);
 	start = reader_clock();
 	ingest_feed(ingest, feed_messages, worker.reader->consumer);
@@ -256,12 +272,9 @@ run_one_batch(double read_ms)
 static void
 assign(void)
 {
-	Ingest *ingest;
+	Ingest *ingest = begin_batch();
 	TimestampTz closing;
 
-	begin();
-	ingest = ingest_begin(worker.stream);
-	ingest->aggregates = worker.aggregates;
 	reader_assign(worker.reader, worker.stream, ingest);
 	closing = ingest_finish(ingest, false);
 	reader_committed_prepare(worker.reader, ingest->progress, closing);

@@ -40,11 +40,11 @@ form_of_message(const ErrorData *error)
 	return psprintf("an error with SQLSTATE %s: %s", unpack_sql_state(error->sqlerrcode), form);
 }
 
-static char *
-safe_reason(const ErrorData *error)
+char *
+failure_reason(const ErrorData *error)
 {
 	if (is_ours(error))
-		return psprintf("%s%s%s", error->message, error->hint ? "; hint: " : "",
+		return psprintf("%s%s%s", error->message, error->hint ? FAILURE_HINT : "",
 						error->hint ? error->hint : "");
 	if (sqlstate_is_data(error->sqlerrcode))
 		return psprintf("an expression of the stream or its aggregates failed with SQLSTATE %s",
@@ -82,7 +82,7 @@ failure_handle(StreamSlot *slot, const char *stream)
 	MemoryContextSwitchTo(context);
 	class = sqlstate_class(error->sqlerrcode);
 	code = pstrdup(unpack_sql_state(error->sqlerrcode));
-	reason = safe_reason(error);
+	reason = failure_reason(error);
 	again = class == SQLSTATE_TRANSIENT ||
 			(class == SQLSTATE_UNKNOWN && slot->failures < TRIES_OF_UNKNOWN);
 	ereport(LOG, (errmsg("stream \"%s\" %s: %s", stream, again ? "tries again" : "halts", reason),

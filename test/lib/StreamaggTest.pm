@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(new_node add_database wait_until one_value sqlstate_of worker_pid kill_worker
-  accounting_is_right server_is_unharmed same_rows resources_of user_login_sql login_rows);
+  accounting_is_right verify_is_empty keep_rows_sql kill_process server_is_unharmed same_rows resources_of user_login_sql login_rows);
 
 # The workers that tests killed: only these may be in the log as terminated by a signal.
 my %killed;
@@ -125,6 +125,51 @@ WHERE read <> accepted + quarantined + dropped + duplicate + tombstones
   OR next_offset - start_offset <> read + gaps + lost
 END
     return;
+}
+
+# Every aggregate that has an archive is what its query over the archive gives.
+sub verify_is_empty
+{
+    my ($node, $database) = @_;
+    is($node->safe_psql($database, <<'END'), '', 'verify() finds nothing');
+SELECT a.aggregate, v.problem, v.expected, v.found
+FROM streamagg.aggregates a, LATERAL streamagg.verify(a.aggregate) v
+WHERE to_regclass(a.stream::text || '_archive') IS NOT NULL LIMIT 10
+END
+    return;
+}
+
+# SQL that lets user_login keep its rows: until the option archive does it, an aggregate with a group a
+# row, which each batch writes, too, and a view of it in the shape of an archive.
+sub keep_rows_sql
+{
+    return <<'END';
+ALTER FOREIGN TABLE user_login ADD part int OPTIONS (meta 'partition'), ADD pos bigint OPTIONS (meta 'offset');
+SELECT streamagg.create_aggregate('kept', 'SELECT part, pos, min(ts) AS ts, min(device_type) AS device_type,
+  min(locale) AS locale FROM user_login GROUP BY 1, 2');
+CREATE VIEW user_login_archive AS
+SELECT NULL::uuid AS user_id, NULL AS app_version, device_type, NULL AS ip, locale, NULL AS device_id, ts, part, pos,
+  NULL::jsonb AS rest, part AS _partition, pos AS _offset, timestamptz '-infinity' AS _watermark, updated_at AS _received_at
+FROM kept_state;
+END
+}
+
+# kill -9 of a process of this type after a delay in seconds; waits until the server is back.
+sub kill_process
+{
+    my ($node, $database, $type, $delay) = @_;
+    my $pid;
+    usleep $delay * 1_000_000;
+    wait_until("a $type to kill", sub {
+        $pid = one_value($node, $database, "SELECT pid FROM pg_stat_activity WHERE backend_type = '$type' LIMIT 1") or return 0;
+        return kill 'KILL', $pid;
+    });
+    $killed{$pid} = 1;
+    wait_until('the server after a crash', sub {
+        my $gone = one_value($node, $database, "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid");
+        return defined $gone && $gone == 0;
+    });
+    return $pid;
 }
 
 # Nothing in the log that no user may ever meet, no process ended by a signal but those we killed.

@@ -5,10 +5,11 @@
 \pset tuples_only true
 \pset pager off
 BEGIN;
-SELECT plan(8);
+SELECT plan(9);
 
 CREATE TEMP TABLE expected (signature text, result text, lang text, volatility text, is_strict boolean, public boolean);
 INSERT INTO expected VALUES
+('backfill(aggregate regclass, from_ts timestamp with time zone, to_ts timestamp with time zone, source text)', 'bigint', 'c', 'volatile', false, true),
 ('batch_groups()', 'SETOF record', 'c', 'volatile', false, true),
 ('batch_offset(tid)', 'bigint', 'c', 'stable', true, true),
 ('batch_partition(tid)', 'integer', 'c', 'stable', true, true),
@@ -26,10 +27,12 @@ INSERT INTO expected VALUES
 ('drop_aggregate(aggregate regclass)', 'void', 'c', 'volatile', true, true),
 ('kafka_handler()', 'fdw_handler', 'c', 'volatile', true, true),
 ('kafka_validator(text[], oid)', 'void', 'c', 'volatile', true, true),
+('nearly_equal(a double precision, b double precision, tolerance double precision)', 'boolean', 'c', 'immutable', false, true),
 ('on_ddl_end()', 'event_trigger', 'c', 'volatile', false, true),
 ('on_sql_drop()', 'event_trigger', 'c', 'volatile', false, true),
 ('partition_watermark(stream oid, max_event_time timestamp with time zone)', 'timestamp with time zone', 'c', 'stable', true, false),
 ('push(stream regclass, messages text[], partition integer, keys text[], timestamps timestamp with time zone[], OUT read bigint, OUT accepted bigint, OUT quarantined bigint, OUT dropped bigint, OUT duplicate bigint, OUT tombstones bigint, OUT late bigint)', 'record', 'c', 'volatile', false, true),
+('replace_aggregate(aggregate regclass, query text, backfill text)', 'regclass', 'c', 'volatile', false, true),
 ('restart(stream regclass)', 'boolean', 'c', 'volatile', true, true),
 ('start(stream regclass)', 'boolean', 'c', 'volatile', true, true),
 ('start_all()', 'integer', 'c', 'volatile', true, true),
@@ -38,6 +41,7 @@ INSERT INTO expected VALUES
 ('test_connection(server name, OUT step text, OUT ok boolean, OUT detail text, OUT elapsed interval)', 'SETOF record', 'c', 'volatile', true, true),
 ('topic(stream oid)', 'text', 'c', 'stable', true, false),
 ('tumble(ts timestamp with time zone, size interval, origin timestamp with time zone)', 'TABLE(window_start timestamp with time zone, window_end timestamp with time zone)', 'sql', 'immutable', false, true),
+('verify(aggregate regclass, from_ts timestamp with time zone, to_ts timestamp with time zone)', 'TABLE(problem text, expected jsonb, found jsonb)', 'c', 'stable', false, true),
 ('version(OUT component text, OUT version text)', 'SETOF record', 'c', 'volatile', true, true),
 ('wait_for(stream regclass, timeout interval, offsets jsonb)', 'boolean', 'c', 'volatile', false, true),
 ('window_end(window_start timestamp with time zone, size interval)', 'timestamp with time zone', 'c', 'immutable', true, true),
@@ -61,6 +65,12 @@ SELECT is_empty($$SELECT signature FROM found WHERE volatility = 'immutable' AND
 SELECT is(pg_get_function_arguments('streamagg.create_aggregate'::regproc),
   'name text, query text, late text DEFAULT ''merge''::text, allowed_lateness interval DEFAULT ''00:00:00''::interval, emit text DEFAULT ''live''::text, retention interval DEFAULT NULL::interval, backfill text DEFAULT ''none''::text',
   'defaults of create_aggregate');
+SELECT is(pg_get_function_arguments('streamagg.verify'::regproc) || '; ' || pg_get_function_arguments('streamagg.backfill'::regproc)
+    || '; ' || pg_get_function_arguments('streamagg.replace_aggregate'::regproc),
+  'aggregate regclass, from_ts timestamp with time zone DEFAULT NULL::timestamp with time zone, to_ts timestamp with time zone DEFAULT NULL::timestamp with time zone; '
+  'aggregate regclass, from_ts timestamp with time zone DEFAULT NULL::timestamp with time zone, to_ts timestamp with time zone DEFAULT NULL::timestamp with time zone, source text DEFAULT ''archive''::text; '
+  'aggregate regclass, query text, backfill text DEFAULT ''archive''::text',
+  'defaults of verify, backfill and replace_aggregate');
 SELECT alike(pg_get_function_arguments('streamagg.push'::regproc),
   'stream regclass, messages text[], partition integer DEFAULT 0, keys text[] DEFAULT NULL::text[], timestamps timestamp with time zone[] DEFAULT NULL::timestamp with time zone[],%',
   'defaults of push');

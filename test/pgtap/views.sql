@@ -4,13 +4,14 @@
 \pset tuples_only true
 \pset pager off
 BEGIN;
-SELECT plan(11);
+SELECT plan(12);
 
 CREATE TEMP TABLE expected (name text, columns text);
 INSERT INTO expected VALUES
 ('streams', 'stream state state_since reason sqlstate next_retry workers rows_per_second lag lag_seconds watermark last_commit restarts busy'),
 ('partitions', 'stream topic partition start_offset next_offset high_offset lag watermark idle read accepted quarantined dropped duplicate tombstones gaps lost worker_pid'),
 ('batches', 'stream partition batch first_offset next_offset read accepted quarantined dropped duplicate tombstones gaps lost read_ms decode_ms aggregate_ms commit_ms committed_at'),
+('backfills', 'aggregate source from_ts to_ts done_to rows_read state reason sqlstate started_at finished_at'),
 ('aggregates', 'aggregate stream query state_table late allowed_lateness emit retention since rows_in late_rows late_pairs groups closed_until'),
 ('quarantine', 'stream topic partition record_offset stage code reason column_name failed_rules record received_at status'),
 ('events', 'at stream actor event detail'),
@@ -30,7 +31,7 @@ SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute a JOIN pg
       AND atttypid::regtype::text IN ('oid', 'regproc', 'regprocedure', 'regoper', 'regoperator', 'regtype', 'regrole', 'regnamespace', 'regcollation', 'regconfig', 'regdictionary')$$,
   'stored references are regclass only, which dump as names');
 SELECT set_eq($$SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'streamagg'$$,
-  $$SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'streamagg'::regnamespace AND relkind = 'r' AND relname NOT IN ('merge_rules', 'key_store')$$,
-  'the contents of every table but the rules and the keys are dumped');
+  $$SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'streamagg'::regnamespace AND relkind = 'r' AND relname NOT IN ('merge_rules', 'key_store', 'backfill_log')$$,
+  'the contents of every table but the rules, the keys and the log of backfills are dumped');
 SELECT * FROM finish();
 ROLLBACK;

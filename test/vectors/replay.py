@@ -4,8 +4,9 @@
 replay.py [--only PATTERN] [--jobs N] [FILE …]         needs only Python and psql; PG… variables count
 
 Each vector runs three ways, in a schema made anew: every push whole, in two parts, and message by
-message, the parts with an archive, which has the accepted rows; nothing but the number of batches may change (what a failing push keeps depends on the cut,
-so a vector that expects an error runs whole only). A vector passes when all its ways do.
+message; nothing but the number of batches may change (what a failing push keeps depends on the cut,
+so a vector that expects an error runs whole only). The last way of each keeps an archive, which must
+have the accepted rows, and in which verify() must find nothing. A vector passes when all its ways do.
 
 uncovered.txt lists the vectors that need what is not built yet. They must be refused when they are
 defined: one that is accepted fails, whether its results are right (take it off the list) or wrong.
@@ -32,7 +33,6 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WAYS = ("whole", "halves", "one by one")
-ARCHIVED = "halves"
 COUNTERS = ("read", "accepted", "quarantined", "dropped", "duplicate", "tombstones", "late")
 PARTITION = ("partition", "start_offset", "next_offset", "watermark") + COUNTERS[:-1]
 HEAD = """SET client_min_messages = warning;
@@ -81,11 +81,19 @@ def key_sql(name, digits, key_dir):
             " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;\n")
 
 
+def ways(vector):
+    return WAYS[:1] if any("error" in s["expect"] for s in vector["steps"]) else WAYS
+
+
+def keeps_archive(vector, way):
+    return way == ways(vector)[-1]
+
+
 def definition_sql(vector, key_dir, way):
     sql = HEAD + "".join(s + ";\n" for s in vector["setup"])
     sql += "".join(key_sql(n, k, key_dir) for n, k in vector["keys"].items())
     sql += vector["stream"] + ";\n"
-    if way == ARCHIVED:
+    if keeps_archive(vector, way):
         sql += f'ALTER FOREIGN TABLE {vector["stream_name"]} OPTIONS (ADD archive \'on\');\n'
     for a in vector["aggregates"]:
         sql += (f"SELECT NULL FROM streamagg.create_aggregate({literal(a['name'])}, "
@@ -102,7 +110,7 @@ def archive_sql(stream):
             f"WHERE p.stream = {literal(stream)}::regclass GROUP BY p.partition, accepted;\n")
 
 
-def results_sql(vector):
+def results_sql(vector, way):
     """One JSON value a line, under its mark."""
     stream = literal(vector["stream_name"]) + "::regclass"
     sql = ""
@@ -115,6 +123,9 @@ def results_sql(vector):
                 f"format('%I::text', attname), ', ' ORDER BY attnum), {view}) {columns} \\gexec\n"
                 f"\\echo @late:{a['name']}\nSELECT json_build_array(late_rows, late_pairs) "
                 f"FROM streamagg.aggregates WHERE aggregate = {view};\n")
+        if keeps_archive(vector, way):
+            sql += (f"\\echo @verify\nSELECT json_build_array({literal(a['name'])}, "
+                    f"(SELECT json_agg(v) FROM streamagg.verify({view}) v));\n")
     columns = ", ".join(f"'{c}', {c}" + ("::text" if c == "watermark" else "") for c in PARTITION)
     return sql + (
         "\\echo @quarantine\nSELECT json_build_array(partition, record_offset, stage, code, "
@@ -123,10 +134,6 @@ def results_sql(vector):
         f"FROM streamagg.streams WHERE stream = {stream};\n"
         f"\\echo @partitions\nSELECT json_build_object({columns}) "
         f"FROM streamagg.partitions WHERE stream = {stream} ORDER BY partition;\n")
-
-
-def ways(vector):
-    return WAYS[:1] if any("error" in s["expect"] for s in vector["steps"]) else WAYS
 
 
 def script(vector, key_dir):
@@ -138,8 +145,9 @@ def script(vector, key_dir):
             for piece in pieces(step["push"], way):
                 sql += f"\\echo @step:{i}\n" + push_sql(vector["stream_name"], piece)
                 sql += "\\if :ERROR\n\\echo :SQLSTATE\n\\endif\n"
-        sql += results_sql(vector)
-        sql += (archive_sql(vector["stream_name"]) if way == ARCHIVED else "") + "\\echo @end\n"
+        sql += results_sql(vector, way)
+        sql += archive_sql(vector["stream_name"]) if keeps_archive(vector, way) else ""
+        sql += "\\echo @end\n"
     return sql
 
 # ---------------------------------------------------------------- psql's output as expectations
@@ -182,7 +190,7 @@ def found_of(vector, blocks):
     """The marked blocks in the shape of a vector's expectations."""
     steps = [[] for _ in vector["steps"]]
     found = {"views": {}, "late": {}, "quarantine": [], "watermark": "no row", "partitions": [],
-             "archive": []}
+             "archive": [], "verify": []}
     for mark, lines in blocks:
         kind, _, name = mark.partition(":")
         values = [parse(line) for line in lines]
@@ -191,6 +199,8 @@ def found_of(vector, blocks):
         elif kind == "view":
             found["views"][name] = {"columns": values[0] if values else None,
                                     "rows": sort_rows(values[1:])}
+        elif kind == "verify":
+            found["verify"] += values
         elif kind == "late":
             found["late"][name] = values[0] if values else None
         elif kind == "quarantine":
@@ -205,7 +215,7 @@ def found_of(vector, blocks):
     return [add(s) if s else None for s in steps], found
 
 
-def differences(vector, blocks):
+def differences(vector, blocks, way):
     """One line a difference: what, expected, found."""
     steps, found = found_of(vector, blocks)
     want = vector["expect"]
@@ -217,6 +227,8 @@ def differences(vector, blocks):
     pairs += [(f"{name} late", late, found["late"].get(name))
               for name, late in want["late"].items()]
     pairs.append(("quarantine", want["quarantine"], found["quarantine"]))
+    if keeps_archive(vector, way):
+        pairs.append(("verify", [[a["name"], None] for a in vector["aggregates"]], found["verify"]))
     pairs.append(("watermark", want["streams"]["watermark"], found["watermark"]))
     pairs.append(("partitions", want["partitions"], found["partitions"]))
     pairs.append(("archive", [[a] * 3 for a, _, _ in found["archive"]], found["archive"]))
@@ -261,7 +273,7 @@ def run_vector(vector, database, key_dir):
         if not blocks or blocks[-1][0] != "end":
             problems.append(f"{way}: no end: {first_error(done.stderr)}")
         else:
-            problems += [f"{way}: {line}" for line in differences(vector, blocks)]
+            problems += [f"{way}: {line}" for line in differences(vector, blocks, way)]
     expects_error = any("error" in s["expect"] for s in vector["steps"])
     if problems and done.stderr and not expects_error:
         problems.append("server: " + first_error(done.stderr))

@@ -1,0 +1,377 @@
+/*
+ * source.c - an aggregate's query over the archive in place of the stream.
+ *
+ * The analysed query stays as it is; its stream becomes a subquery that selects the stream's columns
+ * from the archive, so that every reference fits, and PostgreSQL prints the whole.  Late rows are told
+ * by the watermark that each row met, which the archive keeps.  verify.c and backfill.c call it.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "archive.h"
+#include "catalog.h"
+#include "run.h"
+#include "source.h"
+#include "stream.h"
+#include "streamagg.h"
+
+/* Windows of a calendar may start some hours behind their first rows, where a clock is put back. */
+#define CALENDAR_MARGIN (2 * USECS_PER_DAY)
+#define LONGEST_CALENDAR_WINDOW (368 * USECS_PER_DAY)
+
+static CatalogStatement find_stream = {
+	"SELECT stream, state_table FROM streamagg.aggregate_catalog WHERE aggregate = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+static CatalogStatement read_aggregate = {
+	"SELECT a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
+	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
+	" a.intervalstyle, a.key_columns, a.state_columns, p.began IS NOT NULL,"
+	" (SELECT pg_catalog.string_agg(pg_catalog.format('WHEN %s THEN %s', b.key::int,"
+	" b.value::bigint), ' ') FROM pg_catalog.jsonb_each_text(p.began) b),"
+	" coalesce(p.included, '{}')::text"
+	" FROM streamagg.aggregate_catalog a"
+	" LEFT JOIN streamagg.aggregate_progress p ON p.state_table = a.state_table"
+	" WHERE a.aggregate = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+/* ---------------------------------------------------------------- loading */
+
+static void
+find(Oid view, Oid *stream, Oid *state)
+{
+	Datum value = ObjectIdGetDatum(view);
+	CatalogScope scope;
+	bool gone;
+	bool isnull;
+
+	catalog_enter(&scope);
+	if (catalog_read(&find_stream, &value) == 0)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a continuous aggregate",
+							   get_rel_name(view) ? stream_name(view) : psprintf("%u", view)),
+						errhint("The view streamagg.aggregates lists them.")));
+	*stream = DatumGetObjectId(catalog_value(0, 1, &gone));
+	*state = DatumGetObjectId(catalog_value(0, 2, &isnull));
+	catalog_leave(&scope);
+	if (gone)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("aggregate \"%s\" is frozen: its stream was dropped", get_rel_name(view)),
+				 errhint("It stays as it was; nothing can be compared with it.")));
+}
+
+Oid
+source_stream(Oid view)
+{
+	Oid stream;
+	Oid state;
+
+	find(view, &stream, &state);
+	return stream;
+}
+
+Oid
+source_state(Oid view)
+{
+	Oid stream;
+	Oid state;
+
+	find(view, &stream, &state);
+	return state;
+}
+
+/* What the archive's rows are judged with. */
+static void
+load_stream(Source *source)
+{
+	Stream *stream = stream_load(source->stream, CurrentMemoryContext);
+
+	source->delay = stream->watermark_delay;
+	if (AttributeNumberIsValid(stream->event_time))
+		source->event_time = psprintf(
+			"a.%s", quote_identifier(get_attname(source->stream, stream->event_time, false)));
+	stream_free(stream);
+}
+
+typedef struct Stored
+{
+	char *query;
+	List *keys;
+	List *states;
+} Stored;
+
+static void
+read_row(Source *source, Stored *stored, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	bool isnull;
+	char *begin;
+
+	source->state = DatumGetObjectId(catalog_value(0, 1, &isnull));
+	stored->query = catalog_string(0, 2);
+	source->drops_late = DatumGetBool(catalog_value(0, 3, &isnull));
+	source->lateness = run_lateness(DatumGetIntervalP(catalog_value(0, 4, &isnull)));
+	source->timezone = catalog_string(0, 5);
+	source->datestyle = catalog_string(0, 6);
+	source->intervalstyle = catalog_string(0, 7);
+	stored->keys = catalog_text_list(0, 8, context);
+	stored->states = catalog_text_list(0, 9, context);
+	begin = catalog_string(0, 11);
+	if (DatumGetBool(catalog_value(0, 10, &isnull)))
+		source->begin = begin ? psprintf("CASE a._partition %s ELSE 0 END", begin) : pstrdup("0");
+	source->included = catalog_string(0, 12);
+	MemoryContextSwitchTo(old);
+}
+
+Source *
+source_load(Oid view)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Source *source = palloc0(sizeof(Source));
+	Datum value = ObjectIdGetDatum(view);
+	CatalogScope scope;
+	Stored stored;
+
+	source->view = view;
+	source->stream = source_stream(view);
+	source->name = stream_name(view);
+	source->archive = archive_of(source->stream);
+	catalog_enter(&scope);
+	(void) catalog_read(&read_aggregate, &value);
+	read_row(source, &stored, context);
+	catalog_leave(&scope);
+	source->definition = definition_analyze(definition_parse(stored.query));
+	definition_set_columns(source->definition, stored.keys, stored.states);
+	load_stream(source);
+	return source;
+}
+
+void
+source_require_archive(const Source *source)
+{
+	if (!OidIsValid(source->archive))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream \"%s\" has no archive", get_rel_name(source->stream)),
+				 errhint("ALTER FOREIGN TABLE … OPTIONS (ADD archive 'on') keeps the rows that "
+						 "are accepted from then on.")));
+}
+
+/* ---------------------------------------------------------------- the stream replaced */
+
+typedef struct Replacement
+{
+	Oid stream;
+	Index index;
+	Relation rel;
+} Replacement;
+
+/* A whole row of the stream, of its columns. */
+static Node *
+row_of_columns(const Replacement *replacement)
+{
+	TupleDesc desc = RelationGetDescr(replacement->rel);
+	RowExpr *row = makeNode(RowExpr);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Node *value = (Node *) makeNullConst(INT4OID, -1, InvalidOid);
+
+		if (!att->attisdropped)
+			value = (Node *) makeVar(replacement->index, i + 1, att->atttypid, att->atttypmod,
+									 att->attcollation, 0);
+		row->args = lappend(row->args, value);
+		row->colnames = lappend(row->colnames, makeString(pstrdup(NameStr(att->attname))));
+	}
+	row->row_typeid = get_rel_type_id(replacement->stream);
+	row->row_format = COERCE_EXPLICIT_CAST;
+	row->location = -1;
+	return (Node *) row;
+}
+
+static Node *
+replace_whole_rows(Node *node, void *argument)
+{
+	const Replacement *replacement = argument;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var) && ((Var *) node)->varno == (int) replacement->index &&
+		((Var *) node)->varattno == 0)
+		return row_of_columns(replacement);
+	if (IsA(node, Query))
+		return (Node *) query_tree_mutator((Query *) node, replace_whole_rows, argument, 0);
+	return expression_tree_mutator(node, replace_whole_rows, argument);
+}
+
+static void
+replace_entry(RangeTblEntry *entry, const Replacement *replacement, const char *rows)
+{
+	Query *subquery = definition_parse(rows);
+	ListCell *cell;
+
+	if (entry->alias == NULL)
+		entry->alias = makeAlias(get_rel_name(replacement->stream), NIL);
+	entry->rtekind = RTE_SUBQUERY;
+	entry->subquery = subquery;
+	entry->relid = InvalidOid;
+	entry->relkind = 0;
+	entry->inh = false;
+	entry->eref->colnames = NIL;
+	foreach (cell, subquery->targetList)
+		entry->eref->colnames = lappend(
+			entry->eref->colnames, makeString(pstrdup(lfirst_node(TargetEntry, cell)->resname)));
+}
+
+Definition *
+source_definition(const Source *source, const char *rows)
+{
+	Definition *definition = palloc(sizeof(Definition));
+	Replacement replacement = {source->stream, source->definition->stream_index,
+							   relation_open(source->stream, AccessShareLock)};
+
+	*definition = *source->definition;
+	definition->keys = palloc(sizeof(Key) * Max(definition->nkeys, 1));
+	for (int i = 0; i < definition->nkeys; i++)
+	{
+		definition->keys[i] = source->definition->keys[i];
+		definition->keys[i].expression =
+			replace_whole_rows(definition->keys[i].expression, &replacement);
+	}
+	definition->calls = palloc(sizeof(Call) * Max(definition->ncalls, 1));
+	for (int i = 0; i < definition->ncalls; i++)
+	{
+		definition->calls[i] = source->definition->calls[i];
+		definition->calls[i].aggref =
+			(Aggref *) replace_whole_rows((Node *) definition->calls[i].aggref, &replacement);
+	}
+	definition->query =
+		castNode(Query, replace_whole_rows((Node *) source->definition->query, &replacement));
+	replace_entry(rt_fetch(replacement.index, definition->query->rtable), &replacement, rows);
+	relation_close(replacement.rel, NoLock);
+	return definition;
+}
+
+/* ---------------------------------------------------------------- the archive's rows */
+
+static char *
+timestamp_sql(TimestampTz time)
+{
+	return psprintf(
+		"'%s'::pg_catalog.timestamptz",
+		DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(time))));
+}
+
+char *
+source_range_sql(const WindowRange *range, const char *column)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	if (!TIMESTAMP_IS_NOBEGIN(range->from))
+		appendStringInfo(&sql, " AND %s >= %s", column, timestamp_sql(range->from));
+	if (!TIMESTAMP_IS_NOEND(range->to))
+		appendStringInfo(&sql, " AND %s < %s", column, timestamp_sql(range->to));
+	return sql.data;
+}
+
+/* The stream's columns in their places. */
+static void
+append_columns(StringInfo sql, Oid stream)
+{
+	Relation rel = relation_open(stream, AccessShareLock);
+	TupleDesc desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped)
+			appendStringInfo(sql, "%sNULL::int AS _dropped_%d", i ? ", " : "", i + 1);
+		else
+			appendStringInfo(sql, "%sa.%s", i ? ", " : "", quote_identifier(NameStr(att->attname)));
+	}
+	relation_close(rel, NoLock);
+}
+
+/*
+ * By the window's start, which is what counts; and by the event time itself, which an index may serve.
+ */
+static void
+append_range(StringInfo sql, const Source *source, const WindowRange *range)
+{
+	const Window *window = &source->definition->window;
+	int64 longest = window->kind == WINDOW_TUMBLE ? window->size : LONGEST_CALENDAR_WINDOW;
+	WindowRange wide = *range;
+
+	if (window->kind == WINDOW_NONE)
+		return;
+	appendStringInfoString(sql,
+						   source_range_sql(range, window_start_sql(window, source->event_time)));
+	if (!TIMESTAMP_IS_NOEND(wide.from))
+		wide.from =
+			wide.from < MIN_TIMESTAMP + CALENDAR_MARGIN ? DT_NOBEGIN : wide.from - CALENDAR_MARGIN;
+	if (!TIMESTAMP_IS_NOBEGIN(wide.to))
+		wide.to = wide.to > END_TIMESTAMP - longest ? DT_NOEND : wide.to + longest;
+	appendStringInfoString(sql, source_range_sql(&wide, source->event_time));
+}
+
+/* window_end + allowed_lateness <= the watermark that the row met */
+static void
+append_late(StringInfo sql, const Source *source)
+{
+	const Window *window = &source->definition->window;
+
+	if (!source->drops_late || window->kind == WINDOW_NONE)
+		return;
+	appendStringInfo(
+		sql, " AND NOT (a._watermark > '-infinity'::timestamptz AND %s <= a._watermark)",
+		window_end_sql(window, window_start_sql(window, source->event_time), source->lateness));
+}
+
+static void
+append_counted(StringInfo sql, const Source *source)
+{
+	const Window *window = &source->definition->window;
+	const char *included = quote_literal_cstr(source->included);
+
+	appendStringInfo(sql, " AND (%s OR ",
+					 source->begin ? psprintf("a._offset >= %s", source->begin) : "false");
+	if (window->kind == WINDOW_NONE)
+		appendStringInfo(sql, "NOT pg_catalog.isempty(%s::tstzmultirange))", included);
+	else
+		appendStringInfo(sql, "%s <@ %s::tstzmultirange)",
+						 window_start_sql(window, source->event_time), included);
+}
+
+char *
+source_rows(const Source *source, const WindowRange *range, bool only_counted)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	append_columns(&sql, source->stream);
+	appendStringInfo(&sql, " FROM %s a WHERE true", stream_name(source->archive));
+	append_range(&sql, source, range);
+	append_late(&sql, source);
+	if (only_counted)
+		append_counted(&sql, source);
+	return sql.data;
+}
