@@ -71,6 +71,7 @@ on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
 {
 	KafkaTrouble *trouble = opaque;
 
+	trouble->disturbances++;
 	/* that all brokers are down says less than why */
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && trouble->error)
 		return;

@@ -33,6 +33,7 @@
 #include "feed.h"
 #include "key.h"
 #include "reader.h"
+#include "recover.h"
 #include "settings.h"
 #include "shared.h"
 #include "standing.h"
@@ -175,19 +176,6 @@ fence(const Ingest *ingest)
 				 errmsg("stream \"%s\" was written by another process", worker.stream->name)));
 }
 
-static void
-note_high_offsets(Ingest *ingest)
-{
-	for (int i = 0; i < ingest->progress->npartitions; i++)
-	{
-		Partition *partition = &ingest->progress->partitions[i];
-
-		if (partition->touched)
-			partition->high_offset =
-				Max(kafka_consumer_high_offset(worker.reader->consumer, partition->id), 0);
-	}
-}
-
 /*
  * After the commit, so that what is wrong can be looked at in quarantine.  Batches of a single row
  * cannot tell whether an aggregate fails on that row or on every one: several in a row can.
@@ -233,7 +221,7 @@ run_one_batch(double read_ms)
 	ingest->times.read_ms = read_ms;
 	ingest->times.commit_ms = worker.commit_ms;
 	reader_mark_idle(worker.reader, ingest, worker.stream);
-	note_high_offsets(ingest);
+	reader_note_ends(worker.reader, worker.stream, ingest->progress);
 	closing = ingest_finish(ingest, close_all);
 	worker.standing.rows += ingest->total.read;
 	total = ingest->total;
@@ -244,20 +232,52 @@ run_one_batch(double read_ms)
 	judge_quality(&total, poisoned);
 }
 
-/* Partitions and offsets; new ones get their rows before the first record is read. */
-static void
-assign(void)
+/* A transaction over no messages. */
+static Ingest *
+open_empty_batch(void)
 {
 	Ingest *ingest;
-	TimestampTz closing;
 
 	begin();
 	ingest = ingest_begin(worker.stream);
 	ingest->aggregates = worker.aggregates;
-	reader_assign(worker.reader, worker.stream, ingest);
-	closing = ingest_finish(ingest, false);
+	return ingest;
+}
+
+static void
+close_empty_batch(Ingest *ingest)
+{
+	TimestampTz closing = ingest_finish(ingest, false);
+
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
 	commit();
+}
+
+/* Partitions and offsets; new ones get their rows before the first record is read. */
+static void
+assign(void)
+{
+	Ingest *ingest = open_empty_batch();
+
+	reader_assign(worker.reader, worker.stream, ingest);
+	close_empty_batch(ingest);
+}
+
+/*
+ * Partitions that gave no more: go on, or raise why not.  What was before is committed; what comes is for
+ * another process.
+ */
+static void
+recover(void)
+{
+	Recovery *recovery = recover_look(worker.reader, worker.stream);
+	Ingest *ingest = open_empty_batch();
+
+	fence(ingest);
+	recover_write(recovery, ingest);
+	close_empty_batch(ingest);
+	pfree(recovery);
+	worker.slot->again = true;
 }
 
 /* ---------------------------------------------------------------- the loop */
@@ -309,7 +329,7 @@ collect(double *first)
 
 	while (!shall_stop())
 	{
-		int found = reader_take(worker.reader);
+		int found = reader_take(worker.reader, worker.stream);
 
 		committable = committable || (found & READER_COMMITTABLE);
 		if (committable && end == 0)
@@ -318,7 +338,8 @@ collect(double *first)
 			end = *first + worker.stream->batch_interval / 1000.0;
 		}
 		if (committable &&
-			(kafka_consumer_is_full(worker.reader->consumer) || reader_clock() >= end))
+			(kafka_consumer_is_full(worker.reader->consumer) || reader_clock() >= end ||
+			 kafka_consumer_is_interrupted(worker.reader->consumer)))
 			return true;
 		if (found & READER_TOOK)
 			continue;
@@ -347,6 +368,7 @@ consume(void)
 	while (!shall_stop())
 	{
 		double start = 0;
+		char waiting[256];
 
 		standing_report_trouble(&worker.standing, worker.slot, worker.stream->name,
 								kafka_consumer_trouble(worker.reader->consumer));
@@ -356,10 +378,12 @@ consume(void)
 			begin();
 			commit();
 		}
-		if (reader_has_grown(worker.reader))
+		reader_tell_waiting(worker.reader, waiting, sizeof(waiting));
+		standing_report_waiting(worker.slot, waiting);
+		if (reader_has_changed(worker.reader, worker.stream))
 			assign();
 		if (collect(&start) || reader_finds_idle(worker.reader, worker.stream) ||
-			reader_closes_all(worker.reader, worker.stream))
+			reader_closes_all(worker.reader, worker.stream) || reader_is_pinned(worker.reader))
 		{
 			double collected = reader_clock();
 
@@ -370,8 +394,13 @@ consume(void)
 		{
 			reader_release(worker.reader);
 			rest();
-			sleep_until_something(reader_next_look(worker.reader, worker.stream));
+			if (!kafka_consumer_is_interrupted(worker.reader->consumer))
+				sleep_until_something(reader_next_look(worker.reader, worker.stream));
 		}
+		if (kafka_consumer_failures(worker.reader->consumer) > 0)
+			recover();
+		else if (kafka_consumer_is_interrupted(worker.reader->consumer))
+			reader_look_again(worker.reader);
 		standing_report_rate(&worker.standing, worker.slot);
 	}
 }
