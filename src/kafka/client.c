@@ -72,6 +72,12 @@ on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
 	KafkaTrouble *trouble = opaque;
 
 	trouble->disturbances++;
+	/* no trouble with brokers: whoever reads a topic looks whether it is there */
+	if (rd_kafka_type(client) == RD_KAFKA_CONSUMER &&
+		(error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+		 error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+		 error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION))
+		return;
 	/* that all brokers are down says less than why */
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && trouble->error)
 		return;

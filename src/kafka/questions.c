@@ -137,6 +137,33 @@ kafka_consumer_high_offset(KafkaConsumer *consumer, int32 partition)
 	return high < 0 ? -1 : high;
 }
 
+/* The first of what was taken that is not before the offset, or the end; what is before is freed. */
+static bool
+find_from(KafkaConsumer *consumer, int64 offset, KafkaMessage *message)
+{
+	int count = kafka_consumer_take(consumer);
+
+	for (int i = 0; i < count; i++)
+	{
+		kafka_consumer_message(consumer, i, message);
+		if (message->kind == KAFKA_END || message->offset >= offset)
+			return true;
+	}
+	kafka_consumer_release(consumer);
+	return false;
+}
+
+static void
+wait_for_message(KafkaConsumer *consumer)
+{
+	(void) WaitLatchOrSocket(
+		MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+		consumer->event_fd, KAFKA_SLICE_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	kafka_drain_event(consumer->event_fd);
+}
+
 bool
 kafka_consumer_read_at(KafkaConsumer *consumer, int32 partition, int64 offset,
 					   KafkaMessage *message, KafkaFailure *failure)
@@ -144,7 +171,7 @@ kafka_consumer_read_at(KafkaConsumer *consumer, int32 partition, int64 offset,
 	TimestampTz start = GetCurrentTimestamp();
 
 	kafka_consumer_assign(consumer, &partition, &offset, 1);
-	while (kafka_consumer_take(consumer) == 0)
+	while (!find_from(consumer, offset, message))
 	{
 		if (consumer->nfailures > 0)
 		{
@@ -153,15 +180,9 @@ kafka_consumer_read_at(KafkaConsumer *consumer, int32 partition, int64 offset,
 				kafka_consumer_raise_failure(consumer, 0);
 			return false;
 		}
-		(void) WaitLatchOrSocket(
-			MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-			consumer->event_fd, KAFKA_SLICE_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		kafka_drain_event(consumer->event_fd);
+		wait_for_message(consumer);
 		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
 			kafka_consumer_raise_for_topic(consumer, RD_KAFKA_RESP_ERR__TIMED_OUT);
 	}
-	kafka_consumer_message(consumer, 0, message);
 	return true;
 }

@@ -107,6 +107,8 @@ class Partition:
 
     def truncate(self, end):
         self.batches = [b for b in self.batches if b.base < end]
+        if any(b.last >= end for b in self.batches):
+            raise ValueError(f"offset {end} is no batch's first")
         self.end = end
 
     def expire(self, first):

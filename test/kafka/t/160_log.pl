@@ -8,7 +8,7 @@ use StreamaggTest;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $kafka = StreamaggKafka->new(config => { 'log.cleaner.backoff.ms' => 200, 'log.retention.check.interval.ms' => 500 });
+my $kafka = StreamaggKafka->new(config => { 'log.cleaner.backoff.ms' => 200 });
 $kafka->start;
 my $node = new_node('main');
 add_database($node, 'postgres', $kafka);
