@@ -23,11 +23,11 @@ typedef struct Gap
 	const char *reason;
 } Gap;
 
-static CatalogStatement read_skips = {
-	"SELECT partition, first_offset, next_offset, reason FROM streamagg.skip_list WHERE stream = $1",
-	1,
-	{REGCLASSOID},
-	NULL};
+static CatalogStatement read_skips = {"SELECT partition, first_offset, next_offset, reason FROM "
+									  "streamagg.skip_list WHERE stream = $1",
+									  1,
+									  {REGCLASSOID},
+									  NULL};
 
 static CatalogStatement add_skip = {
 	"INSERT INTO streamagg.skip_list (stream, partition, first_offset, next_offset, reason)"
@@ -110,7 +110,8 @@ gap_note(Progress *progress, const Partition *partition, int64 next, const char 
 	MemoryContext old = MemoryContextSwitchTo(progress->context);
 	Gap *gap = palloc(sizeof(Gap));
 
-	*gap = (Gap){partition->id, partition->next_offset, next, kind, reason ? pstrdup(reason) : NULL};
+	*gap =
+		(Gap){partition->id, partition->next_offset, next, kind, reason ? pstrdup(reason) : NULL};
 	progress->gaps = lappend(progress->gaps, gap);
 	MemoryContextSwitchTo(old);
 }
@@ -130,8 +131,10 @@ gap_pass(Progress *progress, Partition *partition, int64 next, const char *kind,
 static void
 store_gap(const Progress *progress, const Gap *gap)
 {
-	Datum values[6] = {ObjectIdGetDatum(progress->stream), Int32GetDatum(gap->partition),
-					   Int64GetDatum(gap->first), Int64GetDatum(gap->next),
+	Datum values[6] = {ObjectIdGetDatum(progress->stream),
+					   Int32GetDatum(gap->partition),
+					   Int64GetDatum(gap->first),
+					   Int64GetDatum(gap->next),
 					   CStringGetTextDatum(gap->kind),
 					   gap->reason ? CStringGetTextDatum(gap->reason) : (Datum) 0};
 

@@ -9,7 +9,8 @@
 /* Kinds. */
 #define GAP_LOST "lost"		  /* deleted before they were read */
 #define GAP_SKIPPED "skipped" /* by seek() or skip() */
-#define GAP_REPLACED "replaced" /* the log is another one: where it was left, where it is read from */
+#define GAP_REPLACED                                                                               \
+	"replaced" /* the log is another one: where it was left, where it is read from */
 
 /* Offsets that skip() was told of and no batch has passed yet. */
 typedef struct Skip

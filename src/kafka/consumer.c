@@ -172,8 +172,7 @@ kafka_consumer_take(KafkaConsumer *consumer)
 			kafka_consumer_keep_failure(consumer, message);
 			continue;
 		}
-		if (consumer->nfailures > 0 &&
-			kafka_consumer_has_failed(consumer, message->partition))
+		if (consumer->nfailures > 0 && kafka_consumer_has_failed(consumer, message->partition))
 		{
 			rd_kafka_message_destroy(message); /* the library goes on behind what it cannot read */
 			continue;

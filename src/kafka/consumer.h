@@ -40,8 +40,8 @@ typedef struct KafkaMessage
 typedef enum KafkaFailureKind
 {
 	KAFKA_OUT_OF_RANGE, /* no such offset, any more or yet */
-	KAFKA_UNREADABLE,	/* a batch of records whose checksum or compression is wrong, from offset on */
-	KAFKA_BROKEN		/* anything else that does not pass by itself */
+	KAFKA_UNREADABLE, /* a batch of records whose checksum or compression is wrong, from offset on */
+	KAFKA_BROKEN	  /* anything else that does not pass by itself */
 } KafkaFailureKind;
 
 typedef struct KafkaFailure
@@ -49,7 +49,7 @@ typedef struct KafkaFailure
 	KafkaFailureKind kind;
 	int32 partition;
 	int64 offset;
-	int code; /* SQLSTATE */
+	int code;		  /* SQLSTATE */
 	const char *text; /* of the library */
 } KafkaFailure;
 
@@ -98,8 +98,8 @@ extern int kafka_consumer_take(KafkaConsumer *consumer);
 /* Failures so far: those partitions are dead in this client. */
 extern int kafka_consumer_failures(const KafkaConsumer *consumer);
 extern KafkaFailure kafka_consumer_failure(const KafkaConsumer *consumer, int number);
-extern void kafka_consumer_raise_failure(const KafkaConsumer *consumer, int number)
-	pg_attribute_noreturn();
+extern void
+kafka_consumer_raise_failure(const KafkaConsumer *consumer, int number) pg_attribute_noreturn();
 /*
  * The first message from an offset on, of a new consumer that reads nothing else; waits.  False: there is
  * a failure instead.

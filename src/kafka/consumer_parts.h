@@ -19,7 +19,8 @@ struct KafkaConsumer
 	int64 bytes; /* of the messages taken */
 	int64 max_bytes;
 	rd_kafka_message_t **messages;
-	rd_kafka_message_t **failures; /* the first of each partition: the library counts them until they are freed */
+	rd_kafka_message_t *
+		*failures; /* the first of each partition: the library counts them until they are freed */
 	int nfailures;
 	int max_failures;
 	bool cautious;

@@ -47,9 +47,8 @@ kafka_consumer_keep_failure(KafkaConsumer *consumer, rd_kafka_message_t *message
 	{
 		Size bytes = sizeof(void *) * (Size) (consumer->max_failures * 2 + 8);
 
-		consumer->failures = consumer->failures
-								 ? repalloc(consumer->failures, bytes)
-								 : MemoryContextAlloc(consumer->context, bytes);
+		consumer->failures = consumer->failures ? repalloc(consumer->failures, bytes)
+												: MemoryContextAlloc(consumer->context, bytes);
 		consumer->max_failures = consumer->max_failures * 2 + 8;
 	}
 	consumer->failures[consumer->nfailures++] = message;
@@ -93,8 +92,7 @@ kafka_consumer_failure(const KafkaConsumer *consumer, int number)
 	const rd_kafka_message_t *message = consumer->failures[number];
 
 	return (KafkaFailure){failure_kind(message->err), message->partition, message->offset,
-						  kafka_sqlstate(message->err),
-						  rd_kafka_err2str(message->err)};
+						  kafka_sqlstate(message->err), rd_kafka_err2str(message->err)};
 }
 
 void

@@ -156,9 +156,9 @@ find_from(KafkaConsumer *consumer, int64 offset, KafkaMessage *message)
 static void
 wait_for_message(KafkaConsumer *consumer)
 {
-	(void) WaitLatchOrSocket(
-		MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-		consumer->event_fd, KAFKA_SLICE_MS, PG_WAIT_EXTENSION);
+	(void) WaitLatchOrSocket(MyLatch,
+							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 consumer->event_fd, KAFKA_SLICE_MS, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	kafka_drain_event(consumer->event_fd);

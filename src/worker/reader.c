@@ -92,8 +92,7 @@ reader_look_again(Reader *reader)
 
 		ids[i] = i;
 		/* where its last record is seen again */
-		offsets[i] =
-			partition->last.offset >= 0 ? partition->last.offset : partition->next_offset;
+		offsets[i] = partition->last.offset >= 0 ? partition->last.offset : partition->next_offset;
 		partition->at_end = false;
 	}
 	kafka_consumer_assign(reader->consumer, ids, offsets, reader->count);
@@ -140,10 +139,11 @@ raise_if_missing(Reader *reader, const Stream *stream)
 {
 	if (++reader->missing < TIMES_MISSING)
 		return;
-	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-					errmsg("stream \"%s\": topic \"%s\" does not exist any more", stream->name,
-						   stream->topic),
-					errhint("When it is made anew, streamagg.seek() tells where to read it from.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_UNDEFINED_OBJECT),
+		 errmsg("stream \"%s\": topic \"%s\" does not exist any more", stream->name, stream->topic),
+		 errhint("When it is made anew, streamagg.seek() tells where to read it from.")));
 }
 
 bool

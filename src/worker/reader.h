@@ -30,7 +30,7 @@ typedef struct Reader
 	double all_idle_since;		 /* monotonic milliseconds; 0: not all are */
 	double looked_for_partitions;
 	int missing; /* times in a row that the topic was not there */
-	int noted; /* messages taken and looked at since the last batch */
+	int noted;	 /* messages taken and looked at since the last batch */
 } Reader;
 
 /* Monotonic milliseconds. */

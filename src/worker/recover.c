@@ -57,12 +57,13 @@ seek_command(const Stream *stream, int32 partition, int64 offset)
 void
 recover_raise_replaced(const Stream *stream, int32 partition, int64 offset)
 {
-	ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-					errmsg("%s offset " INT64_FORMAT ": the record there is not the one that was read",
-						   place(stream, partition), offset),
-					errdetail("The log was cut and has grown again, or the topic was made anew."),
-					errhint("To go on from where the new records begin: %s",
-							seek_command(stream, partition, 0))));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("%s offset " INT64_FORMAT ": the record there is not the one that was read",
+					place(stream, partition), offset),
+			 errdetail("The log was cut and has grown again, or the topic was made anew."),
+			 errhint("To go on from where the new records begin: %s",
+					 seek_command(stream, partition, 0))));
 }
 
 void
@@ -128,9 +129,10 @@ look_at(Lost *lost, Reader *reader, const Stream *stream)
 	if (lost->first > partition->next_offset && !stream->skips_lost)
 		raise_lost(stream, id, partition->next_offset, lost->first);
 	if (lost->first <= partition->next_offset)
-		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
-						errmsg("%s offset " INT64_FORMAT ": the broker did not have it, and has it now",
-							   place(stream, id), partition->next_offset)));
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("%s offset " INT64_FORMAT ": the broker did not have it, and has it now",
+						place(stream, id), partition->next_offset)));
 }
 
 Recovery *

@@ -20,8 +20,8 @@ extern Recovery *recover_look(Reader *reader, const Stream *stream);
 extern void recover_write(const Recovery *recovery, Ingest *ingest);
 
 /* The record at the offset is not the one that was read. */
-extern void recover_raise_replaced(const Stream *stream, int32 partition, int64 offset)
-	pg_attribute_noreturn();
+extern void
+recover_raise_replaced(const Stream *stream, int32 partition, int64 offset) pg_attribute_noreturn();
 /* The partition ends before the next offset. */
 extern void recover_raise_beyond(const Stream *stream, int32 partition, int64 next, int64 end)
 	pg_attribute_noreturn();

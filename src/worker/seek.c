@@ -149,15 +149,15 @@ is_replaced(const Seek *seek, const Partition *partition, int64 end)
 static void
 refuse_counting_twice(const Stream *stream, const Partition *partition, int64 offset)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("stream \"%s\" has read partition %d up to offset " INT64_FORMAT, stream->name,
-					partition->id, partition->next_offset),
-			 errdetail("Its aggregates would count the records from offset " INT64_FORMAT
-					   " on twice.",
-					   offset),
-			 errhint("streamagg.backfill(aggregate, source => 'kafka') reads them again and replaces "
-					 "results; without aggregates the stream can go back.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("stream \"%s\" has read partition %d up to offset " INT64_FORMAT, stream->name,
+				partition->id, partition->next_offset),
+		 errdetail("Its aggregates would count the records from offset " INT64_FORMAT " on twice.",
+				   offset),
+		 errhint("streamagg.backfill(aggregate, source => 'kafka') reads them again and replaces "
+				 "results; without aggregates the stream can go back.")));
 }
 
 static void
@@ -251,7 +251,8 @@ seek_all(Seek *seek, const Offsets *offsets)
 	static const BatchTimes no_times;
 
 	seek->progress = progress_lock(seek->stream->relid);
-	require_stopped(seek->stream); /* behind the lock: a worker that comes now finds what we write */
+	require_stopped(
+		seek->stream); /* behind the lock: a worker that comes now finds what we write */
 	for (int i = 0; i < offsets->count; i++)
 	{
 		require_partition(seek->consumer, seek->stream, offsets->partitions[i]);
@@ -342,12 +343,13 @@ find_range(const Stream *stream, Skip *skip, int64 offset, int64 end)
 		return;
 	}
 	if (!found.failed || found.failure != KAFKA_UNREADABLE || found.offset > offset)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("topic \"%s\" partition %d has no record at offset " INT64_FORMAT,
-						stream->topic, skip->partition, offset),
-				 errhint("The reason in streamagg.streams tells the offset that the stream is halted "
-						 "at.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("topic \"%s\" partition %d has no record at offset " INT64_FORMAT,
+					stream->topic, skip->partition, offset),
+			 errhint("The reason in streamagg.streams tells the offset that the stream is halted "
+					 "at.")));
 	skip->first = found.offset;
 	skip->next = find_end(stream, skip, offset, end);
 }
@@ -358,12 +360,11 @@ require_unread(const Stream *stream, int32 id, int64 offset)
 	const Partition *partition = progress_find(progress_lock(stream->relid), id);
 
 	if (partition && offset < partition->next_offset)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("stream \"%s\" is behind offset " INT64_FORMAT
-							   " of partition %d already",
-							   stream->name, offset, id),
-						errdetail("It goes on at offset " INT64_FORMAT ".",
-								  partition->next_offset)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("stream \"%s\" is behind offset " INT64_FORMAT " of partition %d already",
+						stream->name, offset, id),
+				 errdetail("It goes on at offset " INT64_FORMAT ".", partition->next_offset)));
 }
 
 /* streamagg.skip(stream, partition, record_offset, reason) */

@@ -29,7 +29,7 @@ import threading
 import time
 
 FETCH, LIST_OFFSETS, METADATA, API_VERSIONS = 1, 2, 3, 18
-VERSIONS = ((0, 0, 3), (FETCH, 0, 4), (LIST_OFFSETS, 0, 2), (METADATA, 0, 2), (API_VERSIONS, 0, 0))
+VERSIONS = ((0, 0, 3), (FETCH, 0, 4), (LIST_OFFSETS, 0, 2), (METADATA, 0, 4), (API_VERSIONS, 0, 0))
 OUT_OF_RANGE, UNKNOWN_TOPIC, NO_LEADER, NOT_LEADER, UNSUPPORTED_VERSION = 1, 3, 5, 6, 35
 GZIP, TRANSACTIONAL, CONTROL = 1, 16, 32
 START_MS = 1700000000000
@@ -178,8 +178,9 @@ def metadata(request, version, _node):
     if names is None or (version == 0 and not names):
         names = list(topics)
     rack = struct.pack(">h", -1) if version >= 1 else b""
-    reply = array([struct.pack(">i", n) + string("127.0.0.1") + struct.pack(">i", port) + rack
-                   for n, port in enumerate(ports)])
+    reply = struct.pack(">i", 0) if version >= 3 else b""
+    reply += array([struct.pack(">i", n) + string("127.0.0.1") + struct.pack(">i", port) + rack
+                    for n, port in enumerate(ports)])
     reply += string("scripted") if version >= 2 else b""
     reply += struct.pack(">i", 0) if version >= 1 else b""
     return reply + array([metadata_topic(name, version) for name in names])

@@ -4,7 +4,7 @@
 \pset tuples_only true
 \pset pager off
 BEGIN;
-SELECT plan(11);
+SELECT plan(12);
 
 CREATE TEMP TABLE expected (name text, columns text);
 INSERT INTO expected VALUES
@@ -13,6 +13,7 @@ INSERT INTO expected VALUES
 ('batches', 'stream partition batch first_offset next_offset read accepted quarantined dropped duplicate tombstones gaps lost read_ms decode_ms aggregate_ms commit_ms committed_at'),
 ('aggregates', 'aggregate stream query state_table late allowed_lateness emit retention since rows_in late_rows late_pairs groups closed_until'),
 ('quarantine', 'stream topic partition record_offset stage code reason column_name failed_rules record received_at status'),
+('gaps', 'stream topic partition first_offset next_offset kind reason at'),
 ('events', 'at stream actor event detail'),
 ('merge_rules', 'aggregate partials merges final');
 SELECT is((SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute
