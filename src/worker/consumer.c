@@ -129,12 +129,6 @@ load_definitions(void)
 	ingest_plan(worker.stream, worker.aggregates);
 }
 
-static bool
-stream_is_gone(void)
-{
-	return get_rel_name(worker.slot->stream) == NULL;
-}
-
 /* ---------------------------------------------------------------- transactions */
 
 static void
@@ -149,7 +143,7 @@ begin(void)
 	LockRelationOid(worker.slot->stream, AccessShareLock);
 	foreach (cell, worker.aggregates)
 		LockRelationOid(((Aggregate *) lfirst(cell))->state, RowExclusiveLock);
-	if (stale && stream_is_gone())
+	if (stale && get_rel_name(worker.slot->stream) == NULL)
 		proc_exit(0);
 	load_definitions();
 }
@@ -164,16 +158,6 @@ commit(void)
 	worker.commit_ms = reader_clock() - start;
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
-}
-
-/* Another process wrote for this stream: its offsets are not ours any more. */
-static void
-fence(const Ingest *ingest)
-{
-	if (ingest->progress->batch != worker.reader->batch)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("stream \"%s\" was written by another process", worker.stream->name)));
 }
 
 /*
@@ -214,7 +198,7 @@ run_one_batch(double read_ms)
 	begin();
 	ingest = ingest_begin(worker.stream);
 	ingest->aggregates = worker.aggregates;
-	fence(ingest);
+	reader_fence(worker.reader, ingest);
 	start = reader_clock();
 	ingest_feed(ingest, feed_messages, worker.reader->consumer);
 	ingest->times.decode_ms = reader_clock() - start;
@@ -273,7 +257,7 @@ recover(void)
 	Recovery *recovery = recover_look(worker.reader, worker.stream);
 	Ingest *ingest = open_empty_batch();
 
-	fence(ingest);
+	reader_fence(worker.reader, ingest);
 	recover_write(recovery, ingest);
 	close_empty_batch(ingest);
 	pfree(recovery);

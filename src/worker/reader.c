@@ -378,6 +378,15 @@ reader_next_look(const Reader *reader, const Stream *stream)
 }
 
 void
+reader_fence(const Reader *reader, const Ingest *ingest)
+{
+	if (ingest->progress->batch != reader->batch)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("stream \"%s\" was written by another process", ingest->stream->name)));
+}
+
+void
 reader_committed_prepare(Reader *reader, const Progress *progress, TimestampTz closing)
 {
 	bool all_idle = progress->npartitions > 0;

@@ -83,6 +83,9 @@ extern bool reader_closes_all(const Reader *reader, const Stream *stream);
 /* Milliseconds until one of these may be true. */
 extern long reader_next_look(const Reader *reader, const Stream *stream);
 
+/* Another process wrote for this stream: 40001, its offsets are not ours any more. */
+extern void reader_fence(const Reader *reader, const Ingest *ingest);
+
 /* Just before commit: what will be committed; should the commit fail, the process ends. */
 extern void reader_committed_prepare(Reader *reader, const Progress *progress, TimestampTz closing);
 

@@ -4,7 +4,7 @@
 \pset tuples_only true
 \pset pager off
 BEGIN;
-SELECT plan(18);
+SELECT plan(19);
 
 SELECT has_role(r) FROM unnest(ARRAY['streamagg_reader', 'streamagg_operator', 'streamagg_admin']) r;
 SELECT is_empty($$SELECT rolname FROM pg_roles WHERE rolname ~ '^streamagg_' AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)$$,
@@ -16,7 +16,7 @@ CREATE TEMP VIEW grants AS
 SELECT c.relname::text, c.relkind, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS grantee, a.privilege_type
 FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'streamagg'::regnamespace AND a.grantee <> c.relowner;
 SELECT set_eq($$SELECT relname, grantee, privilege_type FROM grants WHERE relkind = 'v'$$,
-  $$SELECT v, 'streamagg_reader' AS r, 'SELECT' AS p FROM unnest(ARRAY['streams', 'partitions', 'batches', 'aggregates', 'quarantine', 'events']) v$$,
+  $$SELECT v, 'streamagg_reader' AS r, 'SELECT' AS p FROM unnest(ARRAY['streams', 'partitions', 'batches', 'aggregates', 'quarantine', 'gaps', 'events']) v$$,
   'the views are for streamagg_reader, to read');
 SELECT set_eq($$SELECT relname, grantee, privilege_type FROM grants WHERE relkind <> 'v'$$,
   $$VALUES ('merge_rules', 'PUBLIC', 'SELECT')$$,
@@ -40,7 +40,7 @@ CREATE FOREIGN TABLE s (k text, ts timestamptz) SERVER local OPTIONS (event_time
 SELECT streamagg.create_aggregate('agg', 'SELECT k, count(*) AS n FROM s GROUP BY 1'), streamagg.push('s', ARRAY['{"ts": "2024-01-01T00:00:00Z"}', '{']) \g /dev/null
 SET ROLE some_reader;
 SELECT isnt_empty('SELECT * FROM streamagg.' || v, v || ' can be read by a reader')
-FROM unnest(ARRAY['streams', 'partitions', 'batches', 'aggregates', 'quarantine']) v;
+FROM unnest(ARRAY['streams', 'partitions', 'batches', 'aggregates', 'quarantine', 'gaps']) v;
 RESET ROLE;
 SELECT * FROM finish();
 ROLLBACK;
