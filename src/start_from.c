@@ -40,8 +40,8 @@ start_from_parse(const char *value, StartFrom *start)
 		   start_from_milliseconds(time, &start->time);
 }
 
-static int64
-require_offset(KafkaConsumer *consumer, int32 partition, int64 offset)
+void
+start_from_require(KafkaConsumer *consumer, int32 partition, int64 offset)
 {
 	int64 first = kafka_consumer_offset(consumer, partition, KAFKA_FIRST);
 	int64 end = kafka_consumer_offset(consumer, partition, KAFKA_LAST);
@@ -51,9 +51,7 @@ require_offset(KafkaConsumer *consumer, int32 partition, int64 offset)
 						errmsg("partition %d has no offset " INT64_FORMAT, partition, offset),
 						errdetail("It can be read from offset " INT64_FORMAT
 								  ", and ends at offset " INT64_FORMAT ".",
-								  first, end),
-						errhint("Check the stream's option start_from.")));
-	return offset;
+								  first, end)));
 }
 
 int64
@@ -71,6 +69,6 @@ start_from_find(const StartFrom *start, KafkaConsumer *consumer, int32 partition
 	}
 	for (int i = 0; kind == START_OFFSETS && i < start->offsets.count; i++)
 		if (start->offsets.partitions[i] == partition)
-			return require_offset(consumer, partition, start->offsets.offsets[i]);
+			return start->offsets.offsets[i];
 	return kafka_consumer_offset(consumer, partition, KAFKA_FIRST);
 }

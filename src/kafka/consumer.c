@@ -119,6 +119,7 @@ kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const in
 	error = rd_kafka_assign(consumer->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	consumer->disturbances = consumer->trouble.disturbances;
+	consumer->doubts = consumer->trouble.doubts;
 	if (error)
 		kafka_consumer_raise_for_topic(consumer, error);
 }
@@ -140,6 +141,12 @@ static bool
 is_disturbed(const KafkaConsumer *consumer)
 {
 	return consumer->cautious && consumer->disturbances != consumer->trouble.disturbances;
+}
+
+bool
+kafka_consumer_is_in_doubt(const KafkaConsumer *consumer)
+{
+	return consumer->doubts != consumer->trouble.doubts;
 }
 
 bool

@@ -21,6 +21,7 @@
 #define MISSING_MS 3000
 #define TIMES_MISSING 3
 #define PINNED_MS 1000
+#define SHORT_MS 5000
 /* Of the worker's memory for what is read ahead, and again for a batch: the library needs about twice a
  * small record's length beside it, and its row as much again. */
 #define RECORDS_SHARE 8
@@ -100,6 +101,16 @@ reader_look_again(Reader *reader)
 	pfree(offsets);
 }
 
+static int64
+start_offset(Reader *reader, const StartFrom *start, int32 partition)
+{
+	int64 offset = start_from_find(start, reader->consumer, partition);
+
+	if (start && start->kind == START_OFFSETS)
+		start_from_require(reader->consumer, partition, offset);
+	return offset;
+}
+
 void
 reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 {
@@ -119,7 +130,7 @@ reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 		if (partition == NULL)
 			partition = progress_partition(
 				ingest->progress, i,
-				start_from_find(known == 0 ? &stream->start_from : NULL, reader->consumer, i));
+				start_offset(reader, known == 0 ? &stream->start_from : NULL, i));
 		memset(&reader->partitions[i], 0, sizeof(ReaderPartition));
 		copy_committed(&reader->partitions[i], partition);
 	}
@@ -149,18 +160,21 @@ raise_if_missing(Reader *reader, const Stream *stream)
 bool
 reader_has_changed(Reader *reader, const Stream *stream)
 {
+	bool doubt = reader->missing > 0 || kafka_consumer_is_in_doubt(reader->consumer);
 	int count;
 
-	if (reader_clock() - reader->looked_for_partitions <
-		(reader->missing > 0 ? MISSING_MS : DISCOVERY_MS))
+	if (reader_clock() - reader->looked_for_partitions < (doubt ? MISSING_MS : DISCOVERY_MS))
 		return false;
 	reader->looked_for_partitions = reader_clock();
 	count = kafka_consumer_peek_partitions(reader->consumer);
 	if (count == KAFKA_NO_TOPIC)
 		raise_if_missing(reader, stream);
-	else if (count >= 0)
-		reader->missing = 0;
-	return count >= 0 && count != reader->count;
+	if (count < 0)
+		return false;
+	if (count == reader->count && doubt)
+		reader_look_again(reader);
+	reader->missing = 0;
+	return count != reader->count;
 }
 
 /* ---------------------------------------------------------------- open transactions */
@@ -220,14 +234,30 @@ compare_last(const Reader *reader, const Stream *stream, int number)
 		recover_raise_replaced(stream, message.partition, message.offset);
 }
 
-/* The end of a partition before what was read: not where the library waits for a transaction. */
-static void
-compare_end(const Reader *reader, const Stream *stream, int32 id)
+/* Whether the log ends before what was read: not where the library waits for a transaction. */
+static bool
+is_too_short(const Reader *reader, int32 id, int64 *high)
 {
-	int64 high = kafka_consumer_high_offset(reader->consumer, id);
+	*high = kafka_consumer_high_offset(reader->consumer, id);
+	return *high >= 0 && *high < reader->partitions[id].next_offset;
+}
 
-	if (high >= 0 && high < reader->partitions[id].next_offset)
-		recover_raise_beyond(stream, id, reader->partitions[id].next_offset, high);
+/* A new leader may not know for a moment how far its log is read: what stays so is believed. */
+static void
+raise_if_short(Reader *reader, const Stream *stream)
+{
+	int64 high;
+
+	for (int i = 0; i < reader->count; i++)
+	{
+		ReaderPartition *partition = &reader->partitions[i];
+
+		if (partition->short_since == 0 || reader_clock() - partition->short_since < SHORT_MS)
+			continue;
+		if (is_too_short(reader, i, &high))
+			recover_raise_beyond(stream, i, partition->next_offset, high);
+		partition->short_since = 0;
+	}
 }
 
 /* True when the message is something to commit. */
@@ -236,6 +266,7 @@ note_message(Reader *reader, const Stream *stream, int number)
 {
 	int32 id;
 	int64 offset;
+	int64 high;
 	KafkaMessageKind kind = kafka_consumer_place(reader->consumer, number, &id, &offset);
 	ReaderPartition *partition = &reader->partitions[id];
 
@@ -253,8 +284,8 @@ note_message(Reader *reader, const Stream *stream, int number)
 			compare_last(reader, stream, number);
 		return false;
 	}
-	if (offset < partition->next_offset)
-		compare_end(reader, stream, id);
+	if (offset < partition->next_offset && is_too_short(reader, id, &high))
+		partition->short_since = reader_clock();
 	if (!partition->at_end)
 		partition->at_end_since = reader_clock();
 	partition->at_end = true;
@@ -270,6 +301,7 @@ reader_take(Reader *reader, const Stream *stream)
 	for (; reader->noted < count; reader->noted++)
 		if (note_message(reader, stream, reader->noted))
 			found |= READER_COMMITTABLE;
+	raise_if_short(reader, stream);
 	return found;
 }
 

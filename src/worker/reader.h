@@ -17,6 +17,7 @@ typedef struct ReaderPartition
 	int last_number; /* of the last record taken; -1: none */
 	bool at_end;
 	double at_end_since; /* monotonic milliseconds */
+	double short_since;	 /* the same: the log ended before next_offset; 0: it did not */
 } ReaderPartition;
 
 typedef struct Reader

@@ -199,12 +199,7 @@ move(const Seek *seek, int32 id, int64 offset)
 	int64 end = kafka_consumer_offset(seek->consumer, id, KAFKA_LAST);
 	Partition *partition = progress_find(seek->progress, id);
 
-	if (offset < first || offset > end)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("partition %d has no offset " INT64_FORMAT, id, offset),
-						errdetail("It can be read from offset " INT64_FORMAT
-								  ", and ends at offset " INT64_FORMAT ".",
-								  first, end)));
+	start_from_require(seek->consumer, id, offset);
 	if (partition == NULL)
 		(void) progress_partition(seek->progress, id, offset);
 	else if (offset < partition->next_offset)
@@ -245,12 +240,27 @@ require_partition(KafkaConsumer *consumer, const Stream *stream, int32 partition
 						errdetail("It has %d.", count)));
 }
 
+/* Before the first start: partitions that are not told of begin where start_from says. */
+static void
+add_others(const Seek *seek)
+{
+	int count = kafka_consumer_partitions(seek->consumer);
+
+	for (int i = 0; i < count; i++)
+		if (progress_find(seek->progress, i) == NULL)
+			(void) progress_partition(
+				seek->progress, i, start_from_find(&seek->stream->start_from, seek->consumer, i));
+}
+
 static void
 seek_all(Seek *seek, const Offsets *offsets)
 {
 	static const BatchTimes no_times;
 
+	bool first_start;
+
 	seek->progress = progress_lock(seek->stream->relid);
+	first_start = seek->progress->npartitions == 0;
 	require_stopped(
 		seek->stream); /* behind the lock: a worker that comes now finds what we write */
 	for (int i = 0; i < offsets->count; i++)
@@ -258,6 +268,8 @@ seek_all(Seek *seek, const Offsets *offsets)
 		require_partition(seek->consumer, seek->stream, offsets->partitions[i]);
 		move(seek, offsets->partitions[i], offsets->offsets[i]);
 	}
+	if (first_start)
+		add_others(seek);
 	progress_store(seek->progress, seek->progress->closing, &no_times);
 }
 

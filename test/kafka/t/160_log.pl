@@ -152,6 +152,20 @@ subtest 'B9: a topic made anew' => sub {
     like(gaps_of('anew'), qr/^0\|5\|0\|replaced$/, 'gaps tell of it');
 };
 
+subtest 'B9: a topic made anew while it is read' => sub {
+    add_stream('swapped', 1);
+    produce('swapped', 1 .. 5);
+    start('swapped');
+    caught_up('swapped');
+    $kafka->delete_topic('swapped');
+    $kafka->create_topic('swapped', 1);
+    produce('swapped', 101 .. 120);
+    wait_until('the end of reading', sub { state_of('swapped') !~ /^(running|starting)/ });
+    start('swapped') if state_of('swapped') eq 'halted|42704'; # it was seen without its topic
+    halts('swapped', '22000', qr/the record there is not the one that was read/);
+    is(sums('swapped'), '5|15', 'nothing of the new one is read');
+};
+
 subtest 'B10: a topic deleted while it is read' => sub {
     add_stream('deleted', 1);
     produce('deleted', 1 .. 5);
@@ -244,6 +258,16 @@ subtest 'seek()' => sub {
     start('sought');
     caught_up('sought');
     is(sums('sought'), '40|820', 'without aggregates it can go back');
+};
+
+subtest 'seek() before the first start' => sub {
+    add_stream('first', 2, q{, start_from 'latest'});
+    $kafka->produce('first', map { record($_, $_ % 2) } 1 .. 10);
+    seek_to('first', q{'{"1": 3}'});
+    start('first');
+    caught_up('first');
+    is(sums('first'), '2|16', 'the others begin where start_from says');
+    is(place_of('first'), "5|5|0|0|0\n3|5|2|0|0", 'nothing counts as passed over');
 };
 
 subtest 'skip()' => sub {

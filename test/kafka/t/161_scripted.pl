@@ -186,6 +186,19 @@ subtest 'B7: a log that was cut' => sub {
     is(sums('shorter'), '12|96', 'the command of the hint accepts it');
 };
 
+subtest 'B7: a log without its last record' => sub {
+    add_stream('last');
+    append('last', 1, 9);
+    append('last', 10, 10);
+    start('last');
+    reaches('last', 10);
+    is(sql(q{SELECT streamagg.stop('last')}), 't', 'stopped');
+    $kafka->do(truncate => 'last', end => 9);
+    start('last');
+    halts('last', '22000', qr/was read up to offset 10, and ends at offset 9/);
+    is(sums('last'), '10|55', 'what was counted stays');
+};
+
 subtest 'B8: a last record that is gone is no fault' => sub {
     add_stream('expired');
     append('expired', 1, 5);
