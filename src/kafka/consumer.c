@@ -19,6 +19,7 @@
 #include "streamagg.h"
 
 #define CHUNK 4096
+#define DOUBT_MS 1000
 #define AHEAD 8 /* messages */
 #define AHEAD_BYTES 256
 #define WITH_QUEUE_BACKOFF 0x02020000 /* the property fetch.queue.backoff.ms */
@@ -120,6 +121,7 @@ kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const in
 	rd_kafka_topic_partition_list_destroy(list);
 	consumer->disturbances = consumer->trouble.disturbances;
 	consumer->doubts = consumer->trouble.doubts;
+	consumer->assigned = GetCurrentTimestamp();
 	if (error)
 		kafka_consumer_raise_for_topic(consumer, error);
 }
@@ -136,17 +138,21 @@ kafka_consumer_pause(KafkaConsumer *consumer, int32 partition)
 
 /* ---------------------------------------------------------------- records */
 
-/* After a connection was lost nobody knows whether the log is still the same. */
+/*
+ * After a connection was lost nobody knows whether the log is still the same, nor after the topic was not
+ * there for a moment.  A partition that is new or has no leader is not there for longer: of that, once in
+ * a while.
+ */
 static bool
 is_disturbed(const KafkaConsumer *consumer)
 {
-	return consumer->cautious && consumer->disturbances != consumer->trouble.disturbances;
-}
+	const KafkaTrouble *trouble = &consumer->trouble;
 
-bool
-kafka_consumer_is_in_doubt(const KafkaConsumer *consumer)
-{
-	return consumer->doubts != consumer->trouble.doubts;
+	if (!consumer->cautious)
+		return false;
+	return consumer->disturbances != trouble->disturbances ||
+		   (consumer->doubts != trouble->doubts &&
+			TimestampDifferenceExceeds(consumer->assigned, GetCurrentTimestamp(), DOUBT_MS));
 }
 
 bool

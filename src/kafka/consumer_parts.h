@@ -4,6 +4,8 @@
 #ifndef STREAMAGG_KAFKA_CONSUMER_PARTS_H
 #define STREAMAGG_KAFKA_CONSUMER_PARTS_H
 
+#include "datatype/timestamp.h"
+
 #include "client.h"
 #include "kafka/consumer.h"
 
@@ -26,6 +28,7 @@ struct KafkaConsumer
 	bool cautious;
 	int disturbances; /* of trouble, as of the last assignment */
 	int doubts;		  /* the same */
+	TimestampTz assigned;
 	KafkaTrouble trouble;
 };
 

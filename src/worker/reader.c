@@ -160,10 +160,10 @@ raise_if_missing(Reader *reader, const Stream *stream)
 bool
 reader_has_changed(Reader *reader, const Stream *stream)
 {
-	bool doubt = reader->missing > 0 || kafka_consumer_is_in_doubt(reader->consumer);
 	int count;
 
-	if (reader_clock() - reader->looked_for_partitions < (doubt ? MISSING_MS : DISCOVERY_MS))
+	if (reader_clock() - reader->looked_for_partitions <
+		(reader->missing > 0 ? MISSING_MS : DISCOVERY_MS))
 		return false;
 	reader->looked_for_partitions = reader_clock();
 	count = kafka_consumer_peek_partitions(reader->consumer);
@@ -171,8 +171,6 @@ reader_has_changed(Reader *reader, const Stream *stream)
 		raise_if_missing(reader, stream);
 	if (count < 0)
 		return false;
-	if (count == reader->count && doubt)
-		reader_look_again(reader);
 	reader->missing = 0;
 	return count != reader->count;
 }
