@@ -24,6 +24,8 @@ OBJS = \
 	src/digest.o \
 	src/document.o \
 	src/event.o \
+	src/fingerprint.o \
+	src/gap.o \
 	src/guard.o \
 	src/hooks.o \
 	src/ingest.o \
@@ -31,6 +33,7 @@ OBJS = \
 	src/message.o \
 	src/memo.o \
 	src/meta.o \
+	src/offsets.o \
 	src/options.o \
 	src/progress.o \
 	src/protect.o \
@@ -41,6 +44,7 @@ OBJS = \
 	src/redact.o \
 	src/secret.o \
 	src/sqlstate.o \
+	src/start_from.o \
 	src/stream.o \
 	src/decode/clock.o \
 	src/decode/convert.o \
@@ -92,6 +96,8 @@ OBJS = \
 	src/kafka/client.o \
 	src/kafka/config.o \
 	src/kafka/consumer.o \
+	src/kafka/failures.o \
+	src/kafka/questions.o \
 	src/kafka/credentials.o \
 	src/kafka/probe.o \
 	src/kafka/producer.o \
@@ -105,6 +111,8 @@ OBJS = \
 	src/worker/launcher.o \
 	src/worker/shared.o \
 	src/worker/reader.o \
+	src/worker/recover.o \
+	src/worker/seek.o \
 	src/worker/session.o \
 	src/worker/settings.o \
 	src/worker/standing.o \

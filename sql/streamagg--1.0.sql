@@ -94,6 +94,8 @@ CREATE TABLE streamagg.partition_progress (
   tombstones      bigint NOT NULL DEFAULT 0,
   gaps            bigint NOT NULL DEFAULT 0,
   lost            bigint NOT NULL DEFAULT 0,
+  last_offset     bigint NOT NULL DEFAULT -1,
+  fingerprint     bytea,
   PRIMARY KEY (stream, partition),
   CONSTRAINT every_record_is_counted
     CHECK (read = accepted + quarantined + dropped + duplicate + tombstones),
@@ -115,7 +117,31 @@ COMMENT ON COLUMN streamagg.partition_progress.dropped IS 'Records dropped by on
 COMMENT ON COLUMN streamagg.partition_progress.duplicate IS 'Records left out as duplicates.';
 COMMENT ON COLUMN streamagg.partition_progress.tombstones IS 'Records without a value.';
 COMMENT ON COLUMN streamagg.partition_progress.gaps IS 'Offsets without a record to read: control markers, aborted transactions, compaction.';
-COMMENT ON COLUMN streamagg.partition_progress.lost IS 'Offsets whose records were gone before they were read.';
+COMMENT ON COLUMN streamagg.partition_progress.lost IS 'Offsets that were passed over: deleted before they were read, or skipped; gap_log lists them.';
+COMMENT ON COLUMN streamagg.partition_progress.last_offset IS 'Offset of the last record read; -1: none.';
+COMMENT ON COLUMN streamagg.partition_progress.fingerprint IS 'Keyed digest of that record, by which it is known again; NULL: none.';
+
+CREATE TABLE streamagg.gap_log (
+  stream        regclass NOT NULL,
+  partition     int NOT NULL,
+  first_offset  bigint NOT NULL,
+  next_offset   bigint NOT NULL,
+  kind          text NOT NULL,
+  reason        text,
+  at            timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX gap_log_stream ON streamagg.gap_log (stream, partition, first_offset);
+COMMENT ON TABLE streamagg.gap_log IS 'Offsets that were passed over, written in the transaction that passed them; streamagg.gaps shows it.';
+
+CREATE TABLE streamagg.skip_list (
+  stream        regclass,
+  partition     int,
+  first_offset  bigint,
+  next_offset   bigint NOT NULL,
+  reason        text,
+  PRIMARY KEY (stream, partition, first_offset)
+);
+COMMENT ON TABLE streamagg.skip_list IS 'Offsets that skip() was told of and no batch has passed yet.';
 
 -- A ring of 1000 rows a stream: no deletes, so no bloat.
 CREATE TABLE streamagg.batch_log (
@@ -347,6 +373,8 @@ SELECT 'pg_catalog.bool_or(boolean)', '{pg_catalog.bool_or($1)}',
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.partition_progress', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.gap_log', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.skip_list', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.batch_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.quarantine_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.event_log', '');
@@ -509,6 +537,17 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_wait_for';
 COMMENT ON FUNCTION streamagg.wait_for(regclass, interval, jsonb) IS
   'Waits until all that is in the topic now, or the offsets given as {"partition": next offset}, is committed; false on timeout.';
 
+CREATE FUNCTION streamagg.seek(stream regclass, offsets jsonb DEFAULT NULL,
+  at timestamptz DEFAULT NULL) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_seek';
+COMMENT ON FUNCTION streamagg.seek(regclass, jsonb, timestamptz) IS
+  'A stopped stream goes on at these offsets, {"partition": offset}, or at the first records from a time on; what is passed over is recorded in streamagg.gaps.';
+
+CREATE FUNCTION streamagg.skip(stream regclass, partition int, record_offset bigint, reason text)
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_skip';
+COMMENT ON FUNCTION streamagg.skip(regclass, int, bigint, text) IS
+  'The stream passes over the record, or the batch of records that cannot be read, at this offset; recorded in streamagg.gaps.';
+
 CREATE FUNCTION streamagg.test_connection(server name, OUT step text, OUT ok boolean,
   OUT detail text, OUT elapsed interval) RETURNS SETOF record
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_test_connection';
@@ -614,7 +653,7 @@ COMMENT ON COLUMN streamagg.partitions.dropped IS 'Records dropped by on_decode_
 COMMENT ON COLUMN streamagg.partitions.duplicate IS 'Records left out as duplicates.';
 COMMENT ON COLUMN streamagg.partitions.tombstones IS 'Records without a value.';
 COMMENT ON COLUMN streamagg.partitions.gaps IS 'Offsets without a record to read: control markers, aborted transactions, compaction.';
-COMMENT ON COLUMN streamagg.partitions.lost IS 'Offsets whose records were gone before they were read.';
+COMMENT ON COLUMN streamagg.partitions.lost IS 'Offsets that were passed over: deleted before they were read, or skipped; streamagg.gaps lists them.';
 COMMENT ON COLUMN streamagg.partitions.worker_pid IS 'Process that reads it now.';
 
 CREATE VIEW streamagg.streams AS
@@ -685,7 +724,7 @@ COMMENT ON COLUMN streamagg.batches.dropped IS 'Records dropped.';
 COMMENT ON COLUMN streamagg.batches.duplicate IS 'Duplicates left out.';
 COMMENT ON COLUMN streamagg.batches.tombstones IS 'Records without a value.';
 COMMENT ON COLUMN streamagg.batches.gaps IS 'Offsets without a record.';
-COMMENT ON COLUMN streamagg.batches.lost IS 'Offsets whose records were gone.';
+COMMENT ON COLUMN streamagg.batches.lost IS 'Offsets that were passed over.';
 COMMENT ON COLUMN streamagg.batches.read_ms IS 'Milliseconds that the batch took to collect.';
 COMMENT ON COLUMN streamagg.batches.decode_ms IS 'Milliseconds to decode and check it.';
 COMMENT ON COLUMN streamagg.batches.aggregate_ms IS 'Milliseconds to aggregate and upsert it.';
@@ -756,6 +795,20 @@ COMMENT ON COLUMN streamagg.quarantine.record IS 'The redacted record: values of
 COMMENT ON COLUMN streamagg.quarantine.received_at IS 'When it was read.';
 COMMENT ON COLUMN streamagg.quarantine.status IS 'new, until it is read again.';
 
+CREATE VIEW streamagg.gaps AS
+SELECT g.stream, streamagg.topic(g.stream) AS topic, g.partition, g.first_offset, g.next_offset,
+       g.kind, g.reason, g.at
+FROM streamagg.gap_log g;
+COMMENT ON VIEW streamagg.gaps IS 'Offsets that a stream passed over though records stood there.';
+COMMENT ON COLUMN streamagg.gaps.stream IS 'The stream.';
+COMMENT ON COLUMN streamagg.gaps.topic IS 'Its topic.';
+COMMENT ON COLUMN streamagg.gaps.partition IS 'Partition of the topic.';
+COMMENT ON COLUMN streamagg.gaps.first_offset IS 'The first offset that was not read.';
+COMMENT ON COLUMN streamagg.gaps.next_offset IS 'The offset that reading went on at.';
+COMMENT ON COLUMN streamagg.gaps.kind IS 'lost: deleted before they were read; skipped: by seek() or skip(); replaced: the topic''s log is another one, which is read from next_offset on.';
+COMMENT ON COLUMN streamagg.gaps.reason IS 'Why, in words; for skip() those that were given.';
+COMMENT ON COLUMN streamagg.gaps.at IS 'When.';
+
 CREATE VIEW streamagg.events AS
 SELECT at, stream, actor, event, detail FROM streamagg.event_log;
 COMMENT ON VIEW streamagg.events IS 'What happened to streams and aggregates.';
@@ -766,7 +819,7 @@ COMMENT ON COLUMN streamagg.events.event IS 'What happened.';
 COMMENT ON COLUMN streamagg.events.detail IS 'More about it.';
 
 GRANT SELECT ON streamagg.streams, streamagg.partitions, streamagg.batches, streamagg.aggregates,
-  streamagg.quarantine, streamagg.events, streamagg.backfills TO streamagg_reader;
+  streamagg.quarantine, streamagg.gaps, streamagg.events, streamagg.backfills TO streamagg_reader;
 -- Hints of create_aggregate() name it.
 GRANT SELECT ON streamagg.merge_rules TO PUBLIC;
 GRANT streamagg_reader TO streamagg_operator;

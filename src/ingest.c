@@ -16,6 +16,7 @@
 #include "archive.h"
 #include "check.h"
 #include "dedup.h"
+#include "gap.h"
 #include "guard.h"
 #include "ingest.h"
 #include "meta.h"
@@ -307,6 +308,17 @@ ingest_reach(Ingest *ingest, int32 id, int64 next_offset)
 	reach(progress_partition(ingest->progress, id, next_offset), next_offset);
 }
 
+static bool
+is_skipped(Progress *progress, Partition *partition)
+{
+	const Skip *skip = gap_find_skip(progress, partition->id, partition->next_offset);
+
+	if (skip == NULL)
+		return false;
+	gap_pass(progress, partition, partition->next_offset + 1, GAP_SKIPPED, skip->reason);
+	return true;
+}
+
 void
 ingest_record(Ingest *ingest, const Record *record)
 {
@@ -316,6 +328,8 @@ ingest_record(Ingest *ingest, const Record *record)
 	if (record->offset < partition->next_offset)
 		return;
 	reach(partition, record->offset);
+	if (unlikely(ingest->progress->skips != NIL) && is_skipped(ingest->progress, partition))
+		return;
 	old = MemoryContextSwitchTo(ingest->stream->batch->data);
 	judge_record(ingest, record, partition);
 	MemoryContextSwitchTo(old);

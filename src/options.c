@@ -19,6 +19,7 @@
 #include "decode/path.h"
 #include "options.h"
 #include "protect.h"
+#include "start_from.h"
 #include "streamagg.h"
 
 #define MAX_NAMES 64
@@ -76,15 +77,20 @@ check_format(const char *value)
 static const char *
 check_start_from(const char *value)
 {
-	static const char *const words[] = {"earliest", "latest", NULL};
+	StartFrom unused;
 
-	return is_one_of(value, words) ? NULL : LATER "it must be earliest or latest.";
+	return start_from_parse(value, &unused)
+			   ? NULL
+			   : "It must be earliest, latest, a time such as '2024-01-31 12:00+00', or offsets of "
+				 "partitions such as '{\"0\": 42}'.";
 }
 
 static const char *
 check_data_loss(const char *value)
 {
-	return strcmp(value, "stop") == 0 ? NULL : LATER "it must be stop.";
+	static const char *const words[] = {"stop", "skip", NULL};
+
+	return is_one_of(value, words) ? NULL : "It must be stop or skip.";
 }
 
 static const char *

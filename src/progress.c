@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog.h"
+#include "gap.h"
 #include "progress.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -25,14 +26,16 @@ static CatalogStatement add_stream = {
 	NULL};
 
 static CatalogStatement lock_stream = {
-	"SELECT closing, batch, log_rows FROM streamagg.stream_progress WHERE stream = $1 FOR UPDATE",
+	"SELECT closing, batch, log_rows,"
+	" EXISTS (SELECT FROM streamagg.skip_list k WHERE k.stream = s.stream)"
+	" FROM streamagg.stream_progress s WHERE stream = $1 FOR UPDATE",
 	1,
 	{REGCLASSOID},
 	NULL};
 
 static CatalogStatement read_partitions = {
 	"SELECT partition, start_offset, next_offset, high_offset, max_event_time, idle, read,"
-	" accepted, quarantined, dropped, duplicate, tombstones, gaps, lost"
+	" accepted, quarantined, dropped, duplicate, tombstones, gaps, lost, last_offset, fingerprint"
 	" FROM streamagg.partition_progress WHERE stream = $1 ORDER BY partition",
 	1,
 	{REGCLASSOID},
@@ -51,21 +54,22 @@ static CatalogStatement store_stream = {
 static CatalogStatement store_partitions = {
 	"INSERT INTO streamagg.partition_progress (stream, partition, start_offset, next_offset,"
 	" high_offset, max_event_time, idle, read, accepted, quarantined, dropped, duplicate,"
-	" tombstones, gaps, lost)"
+	" tombstones, gaps, lost, last_offset, fingerprint)"
 	" SELECT $1, n.* FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[],"
 	" $6::timestamptz[], $7::boolean[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],"
-	" $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[]) AS n"
+	" $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bytea[]) AS n"
 	" ORDER BY 2"
-	" ON CONFLICT (stream, partition) DO UPDATE SET next_offset = excluded.next_offset,"
+	" ON CONFLICT (stream, partition) DO UPDATE SET start_offset = excluded.start_offset,"
+	" next_offset = excluded.next_offset,"
 	" high_offset = excluded.high_offset, max_event_time = excluded.max_event_time,"
 	" idle = excluded.idle, read = excluded.read, accepted = excluded.accepted,"
 	" quarantined = excluded.quarantined, dropped = excluded.dropped,"
 	" duplicate = excluded.duplicate, tombstones = excluded.tombstones, gaps = excluded.gaps,"
-	" lost = excluded.lost",
-	15,
+	" lost = excluded.lost, last_offset = excluded.last_offset, fingerprint = excluded.fingerprint",
+	17,
 	{REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
 	 BOOLARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
-	 INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID},
+	 INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID},
 	NULL};
 
 static CatalogStatement store_log = {
@@ -97,6 +101,8 @@ static CatalogStatement forget_stream = {
 	"WITH s AS (DELETE FROM streamagg.stream_progress WHERE stream = $1),"
 	" p AS (DELETE FROM streamagg.partition_progress WHERE stream = $1),"
 	" q AS (DELETE FROM streamagg.quarantine_log WHERE stream = $1),"
+	" g AS (DELETE FROM streamagg.gap_log WHERE stream = $1),"
+	" k AS (DELETE FROM streamagg.skip_list WHERE stream = $1),"
 	" c AS (DELETE FROM streamagg.stream_catalog WHERE stream = $1),"
 	" d AS (DELETE FROM streamagg.dedup_log WHERE stream = $1),"
 	" e AS (UPDATE streamagg.event_log SET stream = NULL,"
@@ -120,6 +126,7 @@ static void
 read_stream_row(Progress *progress)
 {
 	Datum stream = ObjectIdGetDatum(progress->stream);
+	bool isnull;
 
 	if (catalog_run(&lock_stream, &stream, NULL) == 0)
 	{
@@ -131,6 +138,21 @@ read_stream_row(Progress *progress)
 	progress->closing = int64_column(0, 1);
 	progress->batch = int64_column(0, 2);
 	progress->log_rows = int64_column(0, 3);
+	if (DatumGetBool(catalog_value(0, 4, &isnull)))
+		progress->skips = gap_load_skips(progress->stream, progress->context);
+}
+
+static void
+read_fingerprint(Fingerprint *fingerprint, uint64 row, int column)
+{
+	bool isnull;
+	Datum value = catalog_value(row, column + 1, &isnull);
+
+	fingerprint->offset = -1;
+	if (isnull || VARSIZE_ANY_EXHDR(DatumGetPointer(value)) != FINGERPRINT_LENGTH)
+		return;
+	memcpy(fingerprint->bytes, VARDATA_ANY(DatumGetPointer(value)), FINGERPRINT_LENGTH);
+	fingerprint->offset = int64_column(row, column);
 }
 
 static void
@@ -153,6 +175,7 @@ read_partition_row(Partition *partition, uint64 row)
 	partition->before.tombstones = int64_column(row, 12);
 	partition->before.gaps = int64_column(row, 13);
 	partition->before.lost = int64_column(row, 14);
+	read_fingerprint(&partition->last, row, 15);
 }
 
 Progress *
@@ -164,6 +187,7 @@ progress_lock(Oid stream)
 	CatalogScope scope;
 
 	progress->stream = stream;
+	progress->context = context;
 	catalog_enter(&scope);
 	read_stream_row(progress);
 	progress->npartitions = catalog_run(&read_partitions, &argument, NULL);
@@ -226,13 +250,23 @@ progress_partition(Progress *progress, int32 id, int64 start_offset)
 	found = &progress->partitions[at];
 	memmove(found + 1, found, sizeof(Partition) * (progress->npartitions - at));
 	progress->npartitions++;
-	memset(found, 0, sizeof(*found));
 	found->id = id;
-	found->touched = true;
-	found->start_offset = found->first_offset = found->next_offset = start_offset;
-	found->high_offset = start_offset;
-	found->max_event_time = found->max_before = DT_NOBEGIN;
+	progress_begin_anew(found, start_offset);
 	return found;
+}
+
+void
+progress_begin_anew(Partition *partition, int64 offset)
+{
+	int32 id = partition->id;
+
+	memset(partition, 0, sizeof(*partition));
+	partition->id = id;
+	partition->touched = true;
+	partition->start_offset = partition->first_offset = partition->next_offset = offset;
+	partition->high_offset = offset;
+	partition->max_event_time = partition->max_before = DT_NOBEGIN;
+	partition->last.offset = -1;
 }
 
 /* ---------------------------------------------------------------- watermarks */
@@ -284,6 +318,7 @@ DEFINE_GET(next_offset, Int64GetDatum(p->next_offset))
 DEFINE_GET(high_offset, Int64GetDatum(Max(p->high_offset, p->next_offset)))
 DEFINE_GET(max_event_time, TimestampTzGetDatum(p->max_event_time))
 DEFINE_GET(idle, BoolGetDatum(p->idle))
+DEFINE_GET(last_offset, Int64GetDatum(p->last.offset))
 DEFINE_GET(read, Int64GetDatum(p->batch.read))
 DEFINE_GET(accepted, Int64GetDatum(p->batch.accepted))
 DEFINE_GET(quarantined, Int64GetDatum(p->batch.quarantined))
@@ -317,10 +352,30 @@ counter_arrays(const Progress *progress, const Getter *get, Datum *arrays)
 		arrays[i] = column_array(progress, get[i], INT8OID);
 }
 
+static Datum
+fingerprints(const Progress *progress)
+{
+	Datum *values = palloc(sizeof(Datum) * Max(progress->npartitions, 1));
+	bool *isnull = palloc(sizeof(bool) * Max(progress->npartitions, 1));
+	int n = 0;
+
+	for (int i = 0; i < progress->npartitions; i++)
+	{
+		const Partition *partition = &progress->partitions[i];
+
+		if (!partition->touched)
+			continue;
+		isnull[n] = partition->last.offset < 0;
+		values[n++] = PointerGetDatum(
+			cstring_to_text_with_len((const char *) partition->last.bytes, FINGERPRINT_LENGTH));
+	}
+	return catalog_array(values, isnull, n, BYTEAOID);
+}
+
 static void
 write_partitions(const Progress *progress)
 {
-	Datum values[15] = {ObjectIdGetDatum(progress->stream),
+	Datum values[17] = {ObjectIdGetDatum(progress->stream),
 						column_array(progress, get_id, INT4OID),
 						column_array(progress, get_start_offset, INT8OID),
 						column_array(progress, get_next_offset, INT8OID),
@@ -329,6 +384,8 @@ write_partitions(const Progress *progress)
 						column_array(progress, get_idle, BOOLOID)};
 
 	counter_arrays(progress, total_counters, &values[7]);
+	values[15] = column_array(progress, get_last_offset, INT8OID);
+	values[16] = fingerprints(progress);
 	catalog_run(&store_partitions, values, NULL);
 }
 
@@ -372,6 +429,7 @@ progress_store(Progress *progress, TimestampTz closing, const BatchTimes *times)
 		write_partitions(progress);
 		progress->log_rows += write_log(progress, touched, times);
 	}
+	gap_store(progress);
 	values[0] = ObjectIdGetDatum(progress->stream);
 	values[1] = TimestampTzGetDatum(closing);
 	values[2] = Int64GetDatum(progress->batch);

@@ -5,6 +5,9 @@
 #define STREAMAGG_PROGRESS_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+#include "fingerprint.h"
 
 typedef struct Counters
 {
@@ -29,6 +32,7 @@ typedef struct Partition
 	int64 high_offset;
 	TimestampTz max_event_time; /* DT_NOBEGIN: none accepted yet */
 	TimestampTz max_before;		/* that at the batch's start */
+	Fingerprint last;			/* of the last record read */
 	Counters before;			/* at the batch's start */
 	Counters batch;				/* of this batch only */
 } Partition;
@@ -47,6 +51,9 @@ typedef struct Progress
 	TimestampTz closing; /* as stored: the closing watermark at the batch's start */
 	int64 batch;
 	int64 log_rows;
+	MemoryContext context;
+	List *skips; /* see gap.h, as the next */
+	List *gaps;
 	int npartitions;
 	int capacity;
 	Partition *partitions; /* by id */
@@ -67,6 +74,9 @@ extern Partition *progress_find(Progress *progress, int32 id);
  * close_all the maximum event time seen, for a stream idle long enough.
  */
 extern TimestampTz progress_closing(const Progress *progress, int64 delay, bool close_all);
+
+/* The partition stands at this offset, and what was counted of it is forgotten: its log is another. */
+extern void progress_begin_anew(Partition *partition, int64 offset);
 
 /* Writes what the batch changed, and its row of the batch log, in one transaction with its data. */
 extern void progress_store(Progress *progress, TimestampTz closing, const BatchTimes *times);

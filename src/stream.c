@@ -176,7 +176,8 @@ load_options(Stream *stream, List *options)
 				 errmsg("stream \"%s\" has no option topic", stream->name),
 				 errhint("ALTER FOREIGN TABLE %s OPTIONS (ADD topic 'name').", stream->name)));
 	load_event_time(stream, options_get(options, "event_time", NULL));
-	stream->from_latest = strcmp(options_get(options, "start_from", "earliest"), "latest") == 0;
+	(void) start_from_parse(options_get(options, "start_from", "earliest"), &stream->start_from);
+	stream->skips_lost = strcmp(options_get(options, "on_data_loss", "stop"), "skip") == 0;
 	stream->watermark_delay = duration(options, "watermark_delay", DEFAULT_DELAY);
 	stream->idle_timeout = duration(options, "idle_timeout", "30 s");
 	stream->close_after = duration(options, "close_after", "5 min");

@@ -11,6 +11,7 @@
 #include "decode/convert.h"
 #include "options.h"
 #include "protect.h"
+#include "start_from.h"
 
 typedef enum ColumnSource
 {
@@ -51,7 +52,8 @@ typedef struct Stream
 	char *name;	 /* quoted and qualified where needed, for messages */
 	char *topic; /* NULL: none */
 	bool local;
-	bool from_latest;
+	StartFrom start_from;
+	bool skips_lost; /* on_data_loss 'skip' */
 	int natts;
 	StreamColumn *columns;
 	AttrNumber event_time;

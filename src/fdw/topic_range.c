@@ -93,8 +93,11 @@ topic_range_create(const Stream *stream, KafkaConsumer *consumer)
 		range->partitions[i].start = -1;
 	}
 	pfree(ends);
-	if (stream->from_latest)
+	if (stream->start_from.kind == START_LATEST)
 		start_where_the_stream_did(range, stream);
+	else if (stream->start_from.kind != START_EARLIEST)
+		for (int i = 0; i < range->count; i++)
+			range->partitions[i].start = start_from_find(&stream->start_from, consumer, i);
 	return range;
 }
 

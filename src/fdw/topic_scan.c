@@ -180,6 +180,8 @@ take_messages(TopicScan *scan)
 	{
 		int count = kafka_consumer_take(scan->consumer);
 
+		if (kafka_consumer_failures(scan->consumer) > 0)
+			kafka_consumer_raise_failure(scan->consumer, 0);
 		for (int i = 0; i < count; i++)
 		{
 			KafkaMessage message;

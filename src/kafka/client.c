@@ -66,11 +66,26 @@ on_log(const rd_kafka_t *client, int level, const char *facility, const char *te
 	keep_text(lines[place].text, text, rd_kafka_opaque(client));
 }
 
+static bool
+is_about_topic(int error)
+{
+	return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+		   error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+		   error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 static void
 on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
 {
 	KafkaTrouble *trouble = opaque;
 
+	/* no trouble with brokers: whoever reads a topic looks whether it is there */
+	if (rd_kafka_type(client) == RD_KAFKA_CONSUMER && is_about_topic(error))
+	{
+		trouble->doubts++;
+		return;
+	}
+	trouble->disturbances++;
 	/* that all brokers are down says less than why */
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && trouble->error)
 		return;

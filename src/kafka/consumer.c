@@ -15,31 +15,14 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "client.h"
-#include "kafka/consumer.h"
+#include "consumer_parts.h"
 #include "streamagg.h"
 
-#define PATIENCE_MS 10000
 #define CHUNK 4096
+#define DOUBT_MS 1000
 #define AHEAD 8 /* messages */
 #define AHEAD_BYTES 256
 #define WITH_QUEUE_BACKOFF 0x02020000 /* the property fetch.queue.backoff.ms */
-
-struct KafkaConsumer
-{
-	MemoryContext context; /* holds this and the messages' array */
-	rd_kafka_t *client;
-	rd_kafka_queue_t *queue;
-	rd_kafka_topic_t *topic;
-	int event_fd;
-	int capacity;
-	int count;
-	int64 bytes; /* of the messages taken */
-	int64 max_bytes;
-	rd_kafka_message_t **messages;
-	rd_kafka_message_t *failure; /* that is being raised: the library counts it until it is freed */
-	KafkaTrouble trouble;
-};
 
 /* ---------------------------------------------------------------- life */
 
@@ -58,6 +41,11 @@ consumer_conf(const KafkaConsumerConfig *config, KafkaTrouble *trouble)
 	/* no group is joined: nobody waits for our polls */
 	kafka_conf_set(conf, "max.poll.interval.ms", "86400000");
 	kafka_conf_try(conf, "fetch.queue.backoff.ms", "20"); /* from 2.2 on */
+	if (config->impatient)
+	{
+		kafka_conf_set(conf, "fetch.wait.max.ms", "10");
+		kafka_conf_set(conf, "fetch.error.backoff.ms", "10");
+	}
 	if (config->read_ahead == 0)
 		return conf;
 	kafka_conf_set(conf, "queued.min.messages", psprintf("%d", config->read_ahead));
@@ -91,6 +79,7 @@ kafka_consumer_create(const KafkaConsumerConfig *config)
 	consumer->context = context;
 	consumer->capacity = config->max_messages;
 	consumer->max_bytes = (int64) config->memory_kb * 1024;
+	consumer->cautious = config->cautious;
 	consumer->messages =
 		MemoryContextAllocHuge(context, sizeof(void *) * (Size) consumer->capacity);
 	consumer->client =
@@ -107,6 +96,7 @@ void
 kafka_consumer_destroy(KafkaConsumer *consumer)
 {
 	kafka_consumer_release(consumer);
+	kafka_consumer_forget_failures(consumer);
 	rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(consumer->queue);
 	rd_kafka_topic_destroy(consumer->topic);
@@ -115,131 +105,7 @@ kafka_consumer_destroy(KafkaConsumer *consumer)
 	MemoryContextDelete(consumer->context);
 }
 
-/* ---------------------------------------------------------------- questions to the brokers */
-
-static void
-raise_for_topic(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
-{
-	KafkaTrouble trouble = consumer->trouble;
-
-	/* a time-out says less than what the connection said */
-	if (trouble.error == 0 ||
-		(error != RD_KAFKA_RESP_ERR__TRANSPORT && error != RD_KAFKA_RESP_ERR__TIMED_OUT))
-	{
-		trouble.error = error;
-		strlcpy(trouble.text, rd_kafka_err2str(error), sizeof(trouble.text));
-	}
-	kafka_raise(psprintf("could not read topic \"%s\"",
-						 kafka_clean_text(rd_kafka_topic_name(consumer->topic))),
-				&trouble);
-}
-
-/* Whether to ask again; raises when the answer is final or patience is over. */
-static void
-wait_or_raise(KafkaConsumer *consumer, rd_kafka_resp_err_t error, TimestampTz start)
-{
-	CHECK_FOR_INTERRUPTS();
-	kafka_client_serve(consumer->client);
-	if (!kafka_is_passing(error) || kafka_is_hopeless(&consumer->trouble) ||
-		TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
-		raise_for_topic(consumer, error);
-}
-
-int
-kafka_consumer_partitions(KafkaConsumer *consumer)
-{
-	TimestampTz start = GetCurrentTimestamp();
-
-	for (;;)
-	{
-		int count;
-		rd_kafka_resp_err_t error = kafka_ask_partitions(consumer->client, consumer->topic, &count);
-
-		if (error == 0)
-		{
-			kafka_trouble_clear(&consumer->trouble);
-			return count;
-		}
-		wait_or_raise(consumer, error, start);
-	}
-}
-
-int
-kafka_consumer_peek_partitions(KafkaConsumer *consumer)
-{
-	int count;
-
-	if (kafka_ask_partitions(consumer->client, consumer->topic, &count) == 0)
-		kafka_trouble_clear(&consumer->trouble);
-	return count;
-}
-
-/*
- * rd_kafka_query_watermark_offsets has no bound while a broker is down (2.0.2 waits for its reply for
- * ever); a look-up by time has, and the times -2 and -1 mean first and last.
- */
-static rd_kafka_resp_err_t
-ask_offsets(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
-{
-	const char *topic = rd_kafka_topic_name(consumer->topic);
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
-	rd_kafka_resp_err_t error;
-
-	for (int i = 0; i < count; i++)
-		rd_kafka_topic_partition_list_add(list, topic, lookups[i].partition)->offset =
-			lookups[i].time;
-	error = rd_kafka_offsets_for_times(consumer->client, list, KAFKA_SLICE_MS);
-	for (int i = 0; i < count && error == 0; i++)
-	{
-		error = list->elems[i].err;
-		lookups[i].offset = list->elems[i].offset;
-		if (error == 0 && lookups[i].offset < 0 && lookups[i].time < 0)
-			error = RD_KAFKA_RESP_ERR__TIMED_OUT;
-	}
-	rd_kafka_topic_partition_list_destroy(list);
-	return error;
-}
-
-bool
-kafka_consumer_peek_end(KafkaConsumer *consumer, int32 partition, int64 *end)
-{
-	KafkaLookup lookup = {partition, KAFKA_LAST, -1};
-	bool known = ask_offsets(consumer, &lookup, 1) == 0;
-
-	*end = lookup.offset;
-	return known;
-}
-
-void
-kafka_consumer_look_up(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
-{
-	TimestampTz start = GetCurrentTimestamp();
-	rd_kafka_resp_err_t error;
-
-	while (count > 0 && (error = ask_offsets(consumer, lookups, count)) != 0)
-		wait_or_raise(consumer, error, start);
-}
-
-int64
-kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, int64 time)
-{
-	KafkaLookup lookup = {partition, time, -1};
-
-	kafka_consumer_look_up(consumer, &lookup, 1);
-	return lookup.offset;
-}
-
-int64
-kafka_consumer_high_offset(KafkaConsumer *consumer, int32 partition)
-{
-	int64 low;
-	int64 high;
-
-	if (rd_kafka_get_watermark_offsets(consumer->client, rd_kafka_topic_name(consumer->topic),
-									   partition, &low, &high) != 0)
-		return -1;
-	return high < 0 ? -1 : high;
-}
+/* ---------------------------------------------------------------- assignment */
 
 void
 kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const int64 *offsets,
@@ -253,8 +119,11 @@ kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const in
 			->offset = offsets[i];
 	error = rd_kafka_assign(consumer->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
+	consumer->disturbances = consumer->trouble.disturbances;
+	consumer->doubts = consumer->trouble.doubts;
+	consumer->assigned = GetCurrentTimestamp();
 	if (error)
-		raise_for_topic(consumer, error);
+		kafka_consumer_raise_for_topic(consumer, error);
 }
 
 void
@@ -269,41 +138,27 @@ kafka_consumer_pause(KafkaConsumer *consumer, int32 partition)
 
 /* ---------------------------------------------------------------- records */
 
-/* What is neither a record nor the end of a partition: whether it will not pass by itself. */
+/*
+ * After a connection was lost nobody knows whether the log is still the same, nor after the topic was not
+ * there for a moment.  A partition that is new or has no leader is not there for longer: of that, once in
+ * a while.
+ */
 static bool
-is_failure(KafkaConsumer *consumer, const rd_kafka_message_t *message)
+is_disturbed(const KafkaConsumer *consumer)
 {
-	if (kafka_is_passing(message->err))
-	{
-		consumer->trouble.error = message->err;
-		strlcpy(consumer->trouble.text, rd_kafka_message_errstr(message),
-				sizeof(consumer->trouble.text));
+	const KafkaTrouble *trouble = &consumer->trouble;
+
+	if (!consumer->cautious)
 		return false;
-	}
-	/* nobody needs the group that librdkafka wants a name for */
-	return message->err != RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+	return consumer->disturbances != trouble->disturbances ||
+		   (consumer->doubts != trouble->doubts &&
+			TimestampDifferenceExceeds(consumer->assigned, GetCurrentTimestamp(), DOUBT_MS));
 }
 
-static void
-keep_first_failure(KafkaConsumer *consumer, rd_kafka_message_t *message)
+bool
+kafka_consumer_is_interrupted(const KafkaConsumer *consumer)
 {
-	if (consumer->failure == NULL && is_failure(consumer, message))
-		consumer->failure = message;
-	else
-		rd_kafka_message_destroy(message);
-}
-
-static void
-raise_failure(const KafkaConsumer *consumer)
-{
-	const rd_kafka_message_t *message = consumer->failure;
-
-	ereport(ERROR, (errcode(kafka_sqlstate(message->err)),
-					errmsg("could not read topic \"%s\" partition %d offset " INT64_FORMAT,
-						   kafka_clean_text(rd_kafka_topic_name(consumer->topic)),
-						   message->partition, message->offset),
-					errdetail("%s.", kafka_clean_text(rd_kafka_message_errstr(message))),
-					errhint("%s", kafka_hint(message->err))));
+	return consumer->nfailures > 0 || is_disturbed(consumer);
 }
 
 int
@@ -314,7 +169,7 @@ kafka_consumer_take(KafkaConsumer *consumer)
 	int kept = consumer->count;
 
 	kafka_client_serve(consumer->client);
-	if (wanted <= 0)
+	if (wanted <= 0 || is_disturbed(consumer))
 		return kept;
 	taken = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages + consumer->count,
 										 wanted);
@@ -327,7 +182,12 @@ kafka_consumer_take(KafkaConsumer *consumer)
 
 		if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		{
-			keep_first_failure(consumer, message);
+			kafka_consumer_keep_failure(consumer, message);
+			continue;
+		}
+		if (consumer->nfailures > 0 && kafka_consumer_has_failed(consumer, message->partition))
+		{
+			rd_kafka_message_destroy(message); /* the library goes on behind what it cannot read */
 			continue;
 		}
 		consumer->messages[kept++] = message;
@@ -336,9 +196,6 @@ kafka_consumer_take(KafkaConsumer *consumer)
 	if (kept > consumer->count)
 		kafka_trouble_clear(&consumer->trouble);
 	consumer->count = kept;
-	/* only now that all are kept or freed: what nobody frees, the client's end waits for in vain */
-	if (consumer->failure)
-		raise_failure(consumer);
 	return kept;
 }
 
@@ -453,9 +310,6 @@ kafka_consumer_release(KafkaConsumer *consumer)
 			__builtin_prefetch(consumer->messages[i + AHEAD]);
 		rd_kafka_message_destroy(consumer->messages[i]);
 	}
-	if (consumer->failure)
-		rd_kafka_message_destroy(consumer->failure);
-	consumer->failure = NULL;
 	consumer->count = 0;
 	consumer->bytes = 0;
 }

@@ -14,6 +14,8 @@ typedef struct KafkaConsumerConfig
 	int max_messages; /* of a batch */
 	int memory_kb;	  /* for records read ahead, and as much for those taken */
 	int read_ahead; /* no more records, and no more memory, whatever the server's options are; 0: theirs */
+	bool cautious;	/* takes nothing after a connection was lost until it is assigned anew */
+	bool impatient; /* short fetches: for a few questions, not for much data */
 } KafkaConsumerConfig;
 
 typedef enum KafkaMessageKind
@@ -35,6 +37,22 @@ typedef struct KafkaMessage
 	int64 timestamp; /* ms since 1970; -1: none */
 } KafkaMessage;
 
+typedef enum KafkaFailureKind
+{
+	KAFKA_OUT_OF_RANGE, /* no such offset, any more or yet */
+	KAFKA_UNREADABLE, /* a batch of records whose checksum or compression is wrong, from offset on */
+	KAFKA_BROKEN	  /* anything else that does not pass by itself */
+} KafkaFailureKind;
+
+typedef struct KafkaFailure
+{
+	KafkaFailureKind kind;
+	int32 partition;
+	int64 offset;
+	int code;		  /* SQLSTATE */
+	const char *text; /* of the library */
+} KafkaFailure;
+
 /* Times that stand for the edges of a partition. */
 #define KAFKA_FIRST INT64CONST(-2) /* the first offset that can be read */
 #define KAFKA_LAST INT64CONST(-1)  /* the end: for read_committed, of what is committed */
@@ -55,7 +73,8 @@ extern void kafka_consumer_destroy(KafkaConsumer *consumer);
 
 /* Number of the topic's partitions, from the brokers. */
 extern int kafka_consumer_partitions(KafkaConsumer *consumer);
-/* The same without waiting longer than a slice; -1 when unknown. */
+#define KAFKA_NO_TOPIC (-2)
+/* The same without waiting longer than a slice; -1 when unknown, KAFKA_NO_TOPIC when there is none. */
 extern int kafka_consumer_peek_partitions(KafkaConsumer *consumer);
 /* Offsets by time, from the brokers: of several partitions, or of one. */
 extern void kafka_consumer_look_up(KafkaConsumer *consumer, KafkaLookup *lookups, int count);
@@ -71,8 +90,25 @@ extern void kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitio
 /* No more of this partition; what was taken stays. */
 extern void kafka_consumer_pause(KafkaConsumer *consumer, int32 partition);
 
-/* Takes what is there, without waiting, behind what was taken before; the total so far. */
+/*
+ * Takes what is there, without waiting, behind what was taken before; the total so far.  Of a partition
+ * that fails, what was before the failure.
+ */
 extern int kafka_consumer_take(KafkaConsumer *consumer);
+/* Failures so far: those partitions are dead in this client. */
+extern int kafka_consumer_failures(const KafkaConsumer *consumer);
+extern KafkaFailure kafka_consumer_failure(const KafkaConsumer *consumer, int number);
+extern void
+kafka_consumer_raise_failure(const KafkaConsumer *consumer, int number) pg_attribute_noreturn();
+/*
+ * The first message from an offset on, of a new consumer that reads nothing else; waits.  False: there is
+ * a failure instead.
+ */
+extern bool kafka_consumer_read_at(KafkaConsumer *consumer, int32 partition, int64 offset,
+								   KafkaMessage *message, KafkaFailure *failure);
+
+/* There are failures, or a cautious consumer has lost a connection or its topic: then assign anew. */
+extern bool kafka_consumer_is_interrupted(const KafkaConsumer *consumer);
 /* After much was taken, or when nothing comes though it should: see consumer.c; never waits. */
 extern void kafka_consumer_nudge(KafkaConsumer *consumer, int partitions);
 extern int kafka_consumer_count(const KafkaConsumer *consumer);

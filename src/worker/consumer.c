@@ -34,6 +34,7 @@
 #include "feed.h"
 #include "key.h"
 #include "reader.h"
+#include "recover.h"
 #include "settings.h"
 #include "shared.h"
 #include "standing.h"
@@ -135,12 +136,6 @@ load_definitions(void)
 	ingest_plan(worker.stream, worker.aggregates);
 }
 
-static bool
-stream_is_gone(void)
-{
-	return get_rel_name(worker.slot->stream) == NULL;
-}
-
 /* ---------------------------------------------------------------- transactions */
 
 static void
@@ -155,7 +150,7 @@ begin(void)
 	LockRelationOid(worker.slot->stream, AccessShareLock);
 	foreach (cell, worker.aggregates)
 		LockRelationOid(((Aggregate *) lfirst(cell))->state, RowExclusiveLock);
-	if (stale && stream_is_gone())
+	if (stale && get_rel_name(worker.slot->stream) == NULL)
 		proc_exit(0);
 	load_definitions();
 }
@@ -170,29 +165,6 @@ commit(void)
 	worker.commit_ms = reader_clock() - start;
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
-}
-
-/* Another process wrote for this stream: its offsets are not ours any more. */
-static void
-fence(const Ingest *ingest)
-{
-	if (ingest->progress->batch != worker.reader->batch)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("stream \"%s\" was written by another process", worker.stream->name)));
-}
-
-static void
-note_high_offsets(Ingest *ingest)
-{
-	for (int i = 0; i < ingest->progress->npartitions; i++)
-	{
-		Partition *partition = &ingest->progress->partitions[i];
-
-		if (partition->touched)
-			partition->high_offset =
-				Max(kafka_consumer_high_offset(worker.reader->consumer, partition->id), 0);
-	}
 }
 
 /*
@@ -250,14 +222,14 @@ run_one_batch(double read_ms)
 		worker.catching_up = true;
 	}
 	ingest = begin_batch();
-	fence(ingest);
+	reader_fence(worker.reader, ingest);
 	start = reader_clock();
 	ingest_feed(ingest, feed_messages, worker.reader->consumer);
 	ingest->times.decode_ms = reader_clock() - start;
 	ingest->times.read_ms = read_ms;
 	ingest->times.commit_ms = worker.commit_ms;
 	reader_mark_idle(worker.reader, ingest, worker.stream);
-	note_high_offsets(ingest);
+	reader_note_ends(worker.reader, worker.stream, ingest->progress);
 	closing = ingest_finish(ingest, close_all);
 	worker.standing.rows += ingest->total.read;
 	total = ingest->total;
@@ -268,17 +240,41 @@ run_one_batch(double read_ms)
 	judge_quality(&total, poisoned);
 }
 
+/* Of a batch without messages. */
+static void
+close_empty_batch(Ingest *ingest)
+{
+	TimestampTz closing = ingest_finish(ingest, false);
+
+	reader_committed_prepare(worker.reader, ingest->progress, closing);
+	commit();
+}
+
 /* Partitions and offsets; new ones get their rows before the first record is read. */
 static void
 assign(void)
 {
 	Ingest *ingest = begin_batch();
-	TimestampTz closing;
 
 	reader_assign(worker.reader, worker.stream, ingest);
-	closing = ingest_finish(ingest, false);
-	reader_committed_prepare(worker.reader, ingest->progress, closing);
-	commit();
+	close_empty_batch(ingest);
+}
+
+/*
+ * Partitions that gave no more: go on, or raise why not.  What was before is committed; what comes is for
+ * another process.
+ */
+static void
+recover(void)
+{
+	Recovery *recovery = recover_look(worker.reader, worker.stream);
+	Ingest *ingest = begin_batch();
+
+	reader_fence(worker.reader, ingest);
+	recover_write(recovery, ingest);
+	close_empty_batch(ingest);
+	pfree(recovery);
+	worker.slot->again = true;
 }
 
 /* ---------------------------------------------------------------- the loop */
@@ -330,7 +326,7 @@ collect(double *first)
 
 	while (!shall_stop())
 	{
-		int found = reader_take(worker.reader);
+		int found = reader_take(worker.reader, worker.stream);
 
 		committable = committable || (found & READER_COMMITTABLE);
 		if (committable && end == 0)
@@ -339,7 +335,8 @@ collect(double *first)
 			end = *first + worker.stream->batch_interval / 1000.0;
 		}
 		if (committable &&
-			(kafka_consumer_is_full(worker.reader->consumer) || reader_clock() >= end))
+			(kafka_consumer_is_full(worker.reader->consumer) || reader_clock() >= end ||
+			 kafka_consumer_is_interrupted(worker.reader->consumer)))
 			return true;
 		if (found & READER_TOOK)
 			continue;
@@ -368,6 +365,7 @@ consume(void)
 	while (!shall_stop())
 	{
 		double start = 0;
+		char waiting[256];
 
 		standing_report_trouble(&worker.standing, worker.slot, worker.stream->name,
 								kafka_consumer_trouble(worker.reader->consumer));
@@ -377,10 +375,12 @@ consume(void)
 			begin();
 			commit();
 		}
-		if (reader_has_grown(worker.reader))
+		reader_tell_waiting(worker.reader, waiting, sizeof(waiting));
+		standing_report_waiting(worker.slot, waiting);
+		if (reader_has_changed(worker.reader, worker.stream))
 			assign();
 		if (collect(&start) || reader_finds_idle(worker.reader, worker.stream) ||
-			reader_closes_all(worker.reader, worker.stream))
+			reader_closes_all(worker.reader, worker.stream) || reader_is_pinned(worker.reader))
 		{
 			double collected = reader_clock();
 
@@ -391,8 +391,13 @@ consume(void)
 		{
 			reader_release(worker.reader);
 			rest();
-			sleep_until_something(reader_next_look(worker.reader, worker.stream));
+			if (!kafka_consumer_is_interrupted(worker.reader->consumer))
+				sleep_until_something(reader_next_look(worker.reader, worker.stream));
 		}
+		if (kafka_consumer_failures(worker.reader->consumer) > 0)
+			recover();
+		else if (kafka_consumer_is_interrupted(worker.reader->consumer))
+			reader_look_again(worker.reader);
 		standing_report_rate(&worker.standing, worker.slot);
 	}
 }

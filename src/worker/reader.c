@@ -11,10 +11,17 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "event.h"
 #include "reader.h"
+#include "recover.h"
+#include "start_from.h"
 #include "streamagg.h"
 
 #define DISCOVERY_MS 10000
+#define MISSING_MS 3000
+#define TIMES_MISSING 3
+#define PINNED_MS 1000
+#define SHORT_MS 5000
 /* Of the worker's memory for what is read ahead, and again for a batch: the library needs about twice a
  * small record's length beside it, and its row as much again. */
 #define RECORDS_SHARE 8
@@ -34,22 +41,18 @@ Reader *
 reader_open(const Stream *stream, int max_messages)
 {
 	Reader *reader = MemoryContextAllocZero(TopMemoryContext, sizeof(Reader));
-	KafkaConsumerConfig config = {stream->server, stream->owner, stream->topic, max_messages,
-								  streamagg_worker_memory / RECORDS_SHARE};
+	KafkaConsumerConfig config = {.server = stream->server,
+								  .user = stream->owner,
+								  .topic = stream->topic,
+								  .max_messages = max_messages,
+								  .memory_kb = streamagg_worker_memory / RECORDS_SHARE,
+								  .cautious = true};
 
 	reader->consumer = kafka_consumer_create(&config);
 	return reader;
 }
 
 /* ---------------------------------------------------------------- assignment */
-
-/* Later partitions are read from their beginning, whatever start_from says of the first. */
-static int64
-start_offset(Reader *reader, const Stream *stream, int32 partition, bool first_start)
-{
-	return kafka_consumer_offset(reader->consumer, partition,
-								 stream->from_latest && first_start ? KAFKA_LAST : KAFKA_FIRST);
-}
 
 static void
 refuse_shrunk_topic(const Stream *stream, int known, int found)
@@ -68,13 +71,51 @@ highest_known(const Progress *progress)
 	return progress->npartitions ? progress->partitions[progress->npartitions - 1].id + 1 : 0;
 }
 
+static void
+copy_committed(ReaderPartition *to, const Partition *from)
+{
+	to->next_offset = from->next_offset;
+	to->high_offset = from->high_offset;
+	to->last = from->last;
+	to->idle = from->idle;
+	to->last_number = -1;
+}
+
+void
+reader_look_again(Reader *reader)
+{
+	int32 *ids = palloc(sizeof(int32) * Max(reader->count, 1));
+	int64 *offsets = palloc(sizeof(int64) * Max(reader->count, 1));
+
+	for (int32 i = 0; i < reader->count; i++)
+	{
+		ReaderPartition *partition = &reader->partitions[i];
+
+		ids[i] = i;
+		/* where its last record is seen again */
+		offsets[i] = partition->last.offset >= 0 ? partition->last.offset : partition->next_offset;
+		partition->at_end = false;
+	}
+	kafka_consumer_assign(reader->consumer, ids, offsets, reader->count);
+	pfree(ids);
+	pfree(offsets);
+}
+
+static int64
+start_offset(Reader *reader, const StartFrom *start, int32 partition)
+{
+	int64 offset = start_from_find(start, reader->consumer, partition);
+
+	if (start && start->kind == START_OFFSETS)
+		start_from_require(reader->consumer, partition, offset);
+	return offset;
+}
+
 void
 reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 {
 	int count = kafka_consumer_partitions(reader->consumer);
 	int known = highest_known(ingest->progress);
-	int32 *ids = palloc(sizeof(int32) * Max(count, 1));
-	int64 *offsets = palloc(sizeof(int64) * Max(count, 1));
 
 	if (count < known)
 		refuse_shrunk_topic(stream, known, count);
@@ -87,42 +128,162 @@ reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 		Partition *partition = progress_find(ingest->progress, i);
 
 		if (partition == NULL)
-			partition = progress_partition(ingest->progress, i,
-										   start_offset(reader, stream, i, known == 0));
-		ids[i] = i;
-		offsets[i] = partition->next_offset;
+			partition = progress_partition(
+				ingest->progress, i,
+				start_offset(reader, known == 0 ? &stream->start_from : NULL, i));
 		memset(&reader->partitions[i], 0, sizeof(ReaderPartition));
-		reader->partitions[i].next_offset = partition->next_offset;
-		reader->partitions[i].idle = partition->idle;
+		copy_committed(&reader->partitions[i], partition);
 	}
+	if (count > known && known > 0)
+		event_log(stream->relid, "partitions",
+				  psprintf("topic \"%s\" has %d, had %d", stream->topic, count, known));
 	reader->count = count;
+	reader->missing = 0;
 	reader->all_idle_since = 0;
 	reader->looked_for_partitions = reader_clock();
-	kafka_consumer_assign(reader->consumer, ids, offsets, count);
+	reader_look_again(reader);
+}
+
+/* A broker that has just come up does not know of its topics yet: it is asked again. */
+static void
+raise_if_missing(Reader *reader, const Stream *stream)
+{
+	if (++reader->missing < TIMES_MISSING)
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_UNDEFINED_OBJECT),
+		 errmsg("stream \"%s\": topic \"%s\" does not exist any more", stream->name, stream->topic),
+		 errhint("When it is made anew, streamagg.seek() tells where to read it from.")));
 }
 
 bool
-reader_has_grown(Reader *reader)
+reader_has_changed(Reader *reader, const Stream *stream)
 {
-	if (reader_clock() - reader->looked_for_partitions < DISCOVERY_MS)
+	int count;
+
+	if (reader_clock() - reader->looked_for_partitions <
+		(reader->missing > 0 ? MISSING_MS : DISCOVERY_MS))
 		return false;
 	reader->looked_for_partitions = reader_clock();
-	return kafka_consumer_peek_partitions(reader->consumer) > reader->count;
+	count = kafka_consumer_peek_partitions(reader->consumer);
+	if (count == KAFKA_NO_TOPIC)
+		raise_if_missing(reader, stream);
+	if (count < 0)
+		return false;
+	reader->missing = 0;
+	return count != reader->count;
+}
+
+/* ---------------------------------------------------------------- open transactions */
+
+/* Read to the end of what is committed, with more behind it. */
+static bool
+is_pinned(const Reader *reader, int id, int64 *high)
+{
+	const ReaderPartition *partition = &reader->partitions[id];
+
+	if (!partition->at_end || reader_clock() - partition->at_end_since < PINNED_MS)
+		return false;
+	*high = kafka_consumer_high_offset(reader->consumer, id);
+	return *high > partition->next_offset;
+}
+
+bool
+reader_is_pinned(const Reader *reader)
+{
+	int64 high;
+
+	for (int i = 0; i < reader->count; i++)
+		if (is_pinned(reader, i, &high) && high > reader->partitions[i].high_offset)
+			return true;
+	return false;
+}
+
+void
+reader_tell_waiting(const Reader *reader, char *text, size_t size)
+{
+	int64 high;
+
+	*text = '\0';
+	for (int i = 0; i < reader->count && *text == '\0'; i++)
+		if (is_pinned(reader, i, &high))
+			snprintf(text, size,
+					 "partition %d waits at offset " INT64_FORMAT
+					 " for an open transaction of a producer",
+					 i, reader->partitions[i].next_offset);
 }
 
 /* ---------------------------------------------------------------- messages */
 
+/*
+ * The last record that was read, seen again when the partition was assigned.  When it is not there any
+ * more (retention, compaction) nothing is said.
+ */
+static void
+compare_last(const Reader *reader, const Stream *stream, int number)
+{
+	KafkaMessage message;
+	Fingerprint found;
+
+	kafka_consumer_message(reader->consumer, number, &message);
+	fingerprint_make(stream->quarantine_key, &message, &found);
+	if (fingerprint_differs(&reader->partitions[message.partition].last, &found))
+		recover_raise_replaced(stream, message.partition, message.offset);
+}
+
+/* Whether the log ends before what was read: not where the library waits for a transaction. */
+static bool
+is_too_short(const Reader *reader, int32 id, int64 *high)
+{
+	*high = kafka_consumer_high_offset(reader->consumer, id);
+	return *high >= 0 && *high < reader->partitions[id].next_offset;
+}
+
+/* A new leader may not know for a moment how far its log is read: what stays so is believed. */
+static void
+raise_if_short(Reader *reader, const Stream *stream)
+{
+	int64 high;
+
+	for (int i = 0; i < reader->count; i++)
+	{
+		ReaderPartition *partition = &reader->partitions[i];
+
+		if (partition->short_since == 0 || reader_clock() - partition->short_since < SHORT_MS)
+			continue;
+		if (is_too_short(reader, i, &high))
+			recover_raise_beyond(stream, i, partition->next_offset, high);
+		partition->short_since = 0;
+	}
+}
+
 /* True when the message is something to commit. */
 static bool
-note_message(Reader *reader, KafkaMessageKind kind, int32 id, int64 offset)
+note_message(Reader *reader, const Stream *stream, int number)
 {
+	int32 id;
+	int64 offset;
+	int64 high;
+	KafkaMessageKind kind = kafka_consumer_place(reader->consumer, number, &id, &offset);
 	ReaderPartition *partition = &reader->partitions[id];
 
+	if (id >= reader->count)
+		return false;
 	if (kind == KAFKA_RECORD)
 	{
 		partition->at_end = false;
-		return true;
+		if (offset >= partition->next_offset)
+		{
+			partition->last_number = number;
+			return true;
+		}
+		if (offset == partition->last.offset)
+			compare_last(reader, stream, number);
+		return false;
 	}
+	if (offset < partition->next_offset && is_too_short(reader, id, &high))
+		partition->short_since = reader_clock();
 	if (!partition->at_end)
 		partition->at_end_since = reader_clock();
 	partition->at_end = true;
@@ -130,22 +291,38 @@ note_message(Reader *reader, KafkaMessageKind kind, int32 id, int64 offset)
 }
 
 int
-reader_take(Reader *reader)
+reader_take(Reader *reader, const Stream *stream)
 {
 	int count = kafka_consumer_take(reader->consumer);
 	int found = count > reader->noted ? READER_TOOK : READER_NOTHING;
 
 	for (; reader->noted < count; reader->noted++)
-	{
-		int32 partition;
-		int64 offset;
-		KafkaMessageKind kind =
-			kafka_consumer_place(reader->consumer, reader->noted, &partition, &offset);
-
-		if (partition < reader->count && note_message(reader, kind, partition, offset))
+		if (note_message(reader, stream, reader->noted))
 			found |= READER_COMMITTABLE;
-	}
+	raise_if_short(reader, stream);
 	return found;
+}
+
+void
+reader_note_ends(const Reader *reader, const Stream *stream, Progress *progress)
+{
+	for (int i = 0; i < reader->count; i++)
+	{
+		Partition *partition = progress_find(progress, i);
+		int64 high;
+		KafkaMessage message;
+
+		if (partition == NULL)
+			continue;
+		if (is_pinned(reader, i, &high) && high > partition->high_offset)
+			partition->touched = true;
+		if (partition->touched)
+			partition->high_offset = Max(kafka_consumer_high_offset(reader->consumer, i), 0);
+		if (reader->partitions[i].last_number < 0)
+			continue;
+		kafka_consumer_message(reader->consumer, reader->partitions[i].last_number, &message);
+		fingerprint_make(stream->quarantine_key, &message, &partition->last);
+	}
 }
 
 void
@@ -153,6 +330,8 @@ reader_release(Reader *reader)
 {
 	kafka_consumer_release(reader->consumer);
 	reader->noted = 0;
+	for (int i = 0; i < reader->count; i++)
+		reader->partitions[i].last_number = -1;
 }
 
 /* ---------------------------------------------------------------- idleness */
@@ -174,7 +353,7 @@ reader_finds_idle(Reader *reader, const Stream *stream)
 		ReaderPartition *partition = &reader->partitions[i];
 		int64 end;
 
-		if (!is_due(partition, stream, now))
+		if (!is_due(partition, stream, now) || is_pinned(reader, i, &end))
 			continue;
 		if (kafka_consumer_peek_end(reader->consumer, i, &end) && end <= partition->next_offset)
 			return true;
@@ -188,12 +367,14 @@ void
 reader_mark_idle(Reader *reader, Ingest *ingest, const Stream *stream)
 {
 	double now = reader_clock();
+	int64 high;
 
 	for (int i = 0; i < reader->count; i++)
 	{
 		Partition *partition = progress_find(ingest->progress, i);
 
-		if (partition == NULL || !is_due(&reader->partitions[i], stream, now))
+		if (partition == NULL || !is_due(&reader->partitions[i], stream, now) ||
+			is_pinned(reader, i, &high))
 			continue;
 		partition->idle = true;
 		partition->touched = true;
@@ -217,12 +398,22 @@ reader_next_look(const Reader *reader, const Stream *stream)
 	{
 		const ReaderPartition *partition = &reader->partitions[i];
 
-		if (partition->at_end && !partition->idle)
+		if (partition->at_end && !partition->idle &&
+			partition->at_end_since + stream->idle_timeout / 1000.0 > now)
 			nap = Min(nap, partition->at_end_since + stream->idle_timeout / 1000.0 - now);
 	}
 	if (reader->all_idle_since > 0 && reader->closing < reader->highest)
 		nap = Min(nap, reader->all_idle_since + stream->close_after / 1000.0 - now);
 	return Max((long) nap + 1, 1);
+}
+
+void
+reader_fence(const Reader *reader, const Ingest *ingest)
+{
+	if (ingest->progress->batch != reader->batch)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("stream \"%s\" was written by another process", ingest->stream->name)));
 }
 
 void
@@ -241,8 +432,7 @@ reader_committed_prepare(Reader *reader, const Progress *progress, TimestampTz c
 		all_idle = all_idle && partition->idle;
 		if (partition->id >= reader->count)
 			continue;
-		reader->partitions[partition->id].next_offset = partition->next_offset;
-		reader->partitions[partition->id].idle = partition->idle;
+		copy_committed(&reader->partitions[partition->id], partition);
 	}
 	if (!all_idle)
 		reader->all_idle_since = 0;

@@ -10,10 +10,14 @@
 
 typedef struct ReaderPartition
 {
-	int64 next_offset; /* as committed */
-	bool idle;		   /* as committed */
+	int64 next_offset; /* as committed, these four */
+	int64 high_offset;
+	Fingerprint last;
+	bool idle;
+	int last_number; /* of the last record taken; -1: none */
 	bool at_end;
 	double at_end_since; /* monotonic milliseconds */
+	double short_since;	 /* the same: the log ended before next_offset; 0: it did not */
 } ReaderPartition;
 
 typedef struct Reader
@@ -26,7 +30,8 @@ typedef struct Reader
 	int64 batch;				 /* as committed */
 	double all_idle_since;		 /* monotonic milliseconds; 0: not all are */
 	double looked_for_partitions;
-	int noted; /* messages taken and looked at since the last batch */
+	int missing; /* times in a row that the topic was not there */
+	int noted;	 /* messages taken and looked at since the last batch */
 } Reader;
 
 /* Monotonic milliseconds. */
@@ -40,8 +45,11 @@ extern Reader *reader_open(const Stream *stream, int max_messages);
  * transaction; new ones are added to its progress.
  */
 extern void reader_assign(Reader *reader, const Stream *stream, Ingest *ingest);
-/* Whether the topic has partitions that are not assigned; asks at most every few seconds. */
-extern bool reader_has_grown(Reader *reader);
+/*
+ * Whether the topic has another number of partitions than are assigned; asks at most every few seconds.
+ * Raises 42704 when the topic is gone.
+ */
+extern bool reader_has_changed(Reader *reader, const Stream *stream);
 
 typedef enum ReaderFound
 {
@@ -50,10 +58,22 @@ typedef enum ReaderFound
 	READER_COMMITTABLE = 2 /* something to commit is among them */
 } ReaderFound;
 
-/* Takes messages, without waiting, and notes which partitions they end; a set of the bits above. */
-extern int reader_take(Reader *reader);
+/*
+ * Takes messages, without waiting, and notes which partitions they end; a set of the bits above.
+ * Errors: 22000 when the log is not the one that was read.
+ */
+extern int reader_take(Reader *reader, const Stream *stream);
+/* Into a batch's progress: ends of the partitions, and their last records' fingerprints. */
+extern void reader_note_ends(const Reader *reader, const Stream *stream, Progress *progress);
+/* After a connection was lost: all partitions anew, each from its last record on. */
+extern void reader_look_again(Reader *reader);
 /* After a batch, or instead of one: what was taken is given back. */
 extern void reader_release(Reader *reader);
+
+/* An end has moved behind what can be read: records of a transaction that is open. */
+extern bool reader_is_pinned(const Reader *reader);
+/* What a partition waits for, in words; empty when none does. */
+extern void reader_tell_waiting(const Reader *reader, char *text, size_t size);
 
 /* Partitions that have become idle, confirmed by the brokers; marks them in a batch's progress. */
 extern bool reader_finds_idle(Reader *reader, const Stream *stream);
@@ -63,6 +83,9 @@ extern bool reader_closes_all(const Reader *reader, const Stream *stream);
 
 /* Milliseconds until one of these may be true. */
 extern long reader_next_look(const Reader *reader, const Stream *stream);
+
+/* Another process wrote for this stream: 40001, its offsets are not ours any more. */
+extern void reader_fence(const Reader *reader, const Ingest *ingest);
 
 /* Just before commit: what will be committed; should the commit fail, the process ends. */
 extern void reader_committed_prepare(Reader *reader, const Progress *progress, TimestampTz closing);

@@ -57,3 +57,13 @@ standing_report_trouble(Standing *standing, StreamSlot *slot, const char *stream
 	set_state(slot, SLOT_BACKOFF, "08006", psprintf("no broker can be reached: %s", trouble));
 	ereport(LOG, (errmsg("stream \"%s\": no broker can be reached: %s", stream, trouble)));
 }
+
+void
+standing_report_waiting(StreamSlot *slot, const char *what)
+{
+	if (slot->state != SLOT_RUNNING || strcmp(slot->reason, what) == 0)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	strlcpy(slot->reason, what, sizeof(slot->reason));
+	LWLockRelease(shared->lock);
+}

@@ -23,4 +23,7 @@ extern void standing_report_rate(Standing *standing, StreamSlot *slot);
 extern void standing_report_trouble(Standing *standing, StreamSlot *slot, const char *stream,
 									const char *trouble);
 
+/* what: for whom a stream that runs waits; empty: for nobody. */
+extern void standing_report_waiting(StreamSlot *slot, const char *what);
+
 #endif

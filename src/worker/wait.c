@@ -9,9 +9,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/numeric.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -19,6 +17,7 @@
 #include "catalog.h"
 #include "control.h"
 #include "kafka/probe.h"
+#include "offsets.h"
 #include "session.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -26,14 +25,6 @@
 PG_FUNCTION_INFO_V1(streamagg_wait_for);
 
 #define POLL_MS 10
-
-/* Next offsets to reach, one a partition that matters. */
-typedef struct Targets
-{
-	int count;
-	int32 *partitions;
-	int64 *offsets;
-} Targets;
 
 static CatalogStatement count_reached = {
 	"SELECT pg_catalog.count(*)::int FROM unnest($2::int[], $3::bigint[])"
@@ -51,61 +42,11 @@ static CatalogStatement read_state = {
 
 /* ---------------------------------------------------------------- targets */
 
-static void
-bad_offsets(void)
-{
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("argument offsets must be an object of partitions and offsets"),
-					errhint("For example '{\"0\": 42, \"1\": 7}'.")));
-}
-
-static int64
-whole_number(const char *text, int64 limit)
-{
-	char *end;
-	int64 number;
-
-	errno = 0;
-	number = strtoll(text, &end, 10);
-	if (end == text || *end != '\0' || errno != 0 || number < 0 || number > limit)
-		bad_offsets();
-	return number;
-}
-
-static Targets
-given_targets(Jsonb *offsets)
-{
-	Targets targets = {0, NULL, NULL};
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue value;
-
-	if (!JB_ROOT_IS_OBJECT(offsets))
-		bad_offsets();
-	targets.partitions = palloc(sizeof(int32) * Max(JB_ROOT_COUNT(offsets), 1));
-	targets.offsets = palloc(sizeof(int64) * Max(JB_ROOT_COUNT(offsets), 1));
-	iterator = JsonbIteratorInit(&offsets->root);
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			targets.partitions[targets.count] = (int32) whole_number(
-				pnstrdup(value.val.string.val, value.val.string.len), PG_INT32_MAX);
-		if (token != WJB_VALUE)
-			continue;
-		if (value.type != jbvNumeric)
-			bad_offsets();
-		targets.offsets[targets.count++] = whole_number(
-			DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric))),
-			PG_INT64_MAX);
-	}
-	return targets;
-}
-
 /* The ends of the topic now, as the stream's owner sees it; an empty partition has none to reach. */
-static Targets
+static Offsets
 current_ends(Oid stream)
 {
-	Targets targets = {0, NULL, NULL};
+	Offsets targets = {0, NULL, NULL};
 	int64 *ends;
 	int count = kafka_probe_ends(GetForeignTable(stream)->serverid, stream_owner(stream),
 								 stream_option(stream, "topic", ""), &ends);
@@ -136,7 +77,7 @@ run_fresh(CatalogStatement *statement, const Datum *values)
 }
 
 static bool
-is_reached(const Targets *targets, const Datum *values)
+is_reached(const Offsets *targets, const Datum *values)
 {
 	bool isnull;
 
@@ -170,7 +111,7 @@ require_wanted(Oid stream)
 
 /* Raises when the stream will never get there; true when it has.  targets may be NULL. */
 static bool
-look(Oid stream, const Targets *targets, const Datum *values)
+look(Oid stream, const Offsets *targets, const Datum *values)
 {
 	CatalogScope scope;
 	bool reached;
@@ -184,7 +125,7 @@ look(Oid stream, const Targets *targets, const Datum *values)
 
 /* The arguments of count_reached. */
 static void
-target_values(Oid stream, const Targets *targets, Datum *values)
+target_values(Oid stream, const Offsets *targets, Datum *values)
 {
 	Datum *partitions = palloc(sizeof(Datum) * Max(targets->count, 1));
 	Datum *offsets = palloc(sizeof(Datum) * Max(targets->count, 1));
@@ -200,7 +141,7 @@ target_values(Oid stream, const Targets *targets, Datum *values)
 }
 
 static bool
-wait_until(Oid stream, const Targets *targets, int64 timeout_ms)
+wait_until(Oid stream, const Offsets *targets, int64 timeout_ms)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
 	Datum values[3];
@@ -225,7 +166,7 @@ streamagg_wait_for(PG_FUNCTION_ARGS)
 {
 	Oid stream;
 	int64 timeout_ms;
-	Targets targets;
+	Offsets targets;
 
 	streamagg_require_preload();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -245,6 +186,6 @@ streamagg_wait_for(PG_FUNCTION_ARGS)
 						errhint("streamagg.push() returns when its records are processed.")));
 	timeout_ms = session_milliseconds(PG_GETARG_INTERVAL_P(1));
 	(void) look(stream, NULL, NULL);
-	targets = PG_ARGISNULL(2) ? current_ends(stream) : given_targets(PG_GETARG_JSONB_P(2));
+	targets = PG_ARGISNULL(2) ? current_ends(stream) : offsets_of_jsonb(PG_GETARG_JSONB_P(2));
 	PG_RETURN_BOOL(wait_until(stream, &targets, timeout_ms));
 }

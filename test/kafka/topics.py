@@ -6,10 +6,14 @@ topics.py --bootstrap HOST:PORT create TOPIC N [NAME=VALUE …]
 topics.py --bootstrap HOST:PORT add_partitions TOPIC N     N partitions in all
 topics.py --bootstrap HOST:PORT delete TOPIC
 topics.py --bootstrap HOST:PORT ends TOPIC                 a line a partition: low, high
+topics.py --bootstrap HOST:PORT delete_records TOPIC P N   those of partition P before offset N
+topics.py --bootstrap HOST:PORT join TOPIC GROUP           reads as a member of the group until it is ended
 
 Returns when the broker's metadata shows the change; fails after --timeout seconds.
 """
 import argparse
+import socket
+import struct
 import sys
 import time
 
@@ -73,6 +77,30 @@ def ends(admin, args):
     consumer.close()
 
 
+def delete_records(_admin, args):
+    """The client of Debian 12 has no call for it: the request itself, version 0, to the only broker."""
+    def string(text):
+        return struct.pack(">h", len(text)) + text.encode()
+
+    request = struct.pack(">hhi", 21, 0, 1) + string("topics.py") + struct.pack(">i", 1) + \
+        string(args.topic) + struct.pack(">iiqi", 1, args.partition, args.offset, 30000)
+    with socket.create_connection(args.bootstrap.split(":"), args.timeout) as broker:
+        broker.sendall(struct.pack(">i", len(request)) + request)
+        reply = broker.makefile("rb")
+        answer = reply.read(struct.unpack(">i", reply.read(4))[0])
+    error = struct.unpack(">h", answer[-2:])[0]
+    if error:
+        sys.exit(f"topics.py: delete_records: error {error}")
+
+
+def join(_admin, args):
+    consumer = Consumer({"bootstrap.servers": args.bootstrap, "group.id": args.group,
+                         "auto.offset.reset": "earliest"})
+    consumer.subscribe([args.topic], on_assign=lambda *_: print("assigned", flush=True))
+    while True:
+        consumer.poll(1)
+
+
 def wait(admin, args):
     poll(f"broker {args.bootstrap}", args.timeout, lambda: admin.list_topics(timeout=1).brokers)
 
@@ -82,13 +110,18 @@ def main():
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--timeout", type=float, default=60)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (wait, create, add_partitions, delete, ends):
+    for command in (wait, create, add_partitions, delete, ends, delete_records, join):
         sub = commands.add_parser(command.__name__)
         sub.set_defaults(command=command)
         if command is not wait:
             sub.add_argument("topic")
         if command in (create, add_partitions):
             sub.add_argument("count", type=int)
+        if command is delete_records:
+            sub.add_argument("partition", type=int)
+            sub.add_argument("offset", type=int)
+        if command is join:
+            sub.add_argument("group")
         if command is create:
             sub.add_argument("config", nargs="*", metavar="NAME=VALUE")
     args = parser.parse_args()

@@ -34,6 +34,8 @@ INSERT INTO expected VALUES
 ('push(stream regclass, messages text[], partition integer, keys text[], timestamps timestamp with time zone[], OUT read bigint, OUT accepted bigint, OUT quarantined bigint, OUT dropped bigint, OUT duplicate bigint, OUT tombstones bigint, OUT late bigint)', 'record', 'c', 'volatile', false, true),
 ('replace_aggregate(aggregate regclass, query text, backfill text)', 'regclass', 'c', 'volatile', false, true),
 ('restart(stream regclass)', 'boolean', 'c', 'volatile', true, true),
+('seek(stream regclass, offsets jsonb, at timestamp with time zone)', 'void', 'c', 'volatile', false, true),
+('skip(stream regclass, partition integer, record_offset bigint, reason text)', 'void', 'c', 'volatile', false, true),
 ('start(stream regclass)', 'boolean', 'c', 'volatile', true, true),
 ('start_all()', 'integer', 'c', 'volatile', true, true),
 ('stop(stream regclass, mode text, timeout interval)', 'boolean', 'c', 'volatile', true, true),
@@ -77,6 +79,9 @@ SELECT alike(pg_get_function_arguments('streamagg.push'::regproc),
 SELECT is(pg_get_function_arguments('streamagg.stop'::regproc) || '; ' || pg_get_function_arguments('streamagg.wait_for'::regproc),
   'stream regclass, mode text DEFAULT ''commit''::text, timeout interval DEFAULT ''00:00:30''::interval; stream regclass, timeout interval DEFAULT ''00:00:30''::interval, offsets jsonb DEFAULT NULL::jsonb',
   'defaults of stop and wait_for');
+SELECT is(pg_get_function_arguments('streamagg.seek'::regproc) || '; ' || pg_get_function_arguments('streamagg.skip'::regproc),
+  'stream regclass, offsets jsonb DEFAULT NULL::jsonb, at timestamp with time zone DEFAULT NULL::timestamp with time zone; stream regclass, partition integer, record_offset bigint, reason text',
+  'defaults of seek and skip');
 SET LOCAL TimeZone = 'UTC';
 SELECT is(streamagg.tumble('2024-01-01 12:00+00', '7 days'), streamagg.tumble('2024-01-01 12:00+00', '7 days', '2000-01-03 00:00+00'),
   'the origin of windows is Monday 2000-01-03');

@@ -16,7 +16,8 @@ CREATE TEMP VIEW grants AS
 SELECT c.relname::text, c.relkind, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS grantee, a.privilege_type
 FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'streamagg'::regnamespace AND a.grantee <> c.relowner;
 SELECT set_eq($$SELECT relname, grantee, privilege_type FROM grants WHERE relkind = 'v'$$,
-  $$SELECT v, 'streamagg_reader' AS r, 'SELECT' AS p FROM unnest(ARRAY['streams', 'partitions', 'batches', 'aggregates', 'quarantine', 'events', 'backfills']) v$$,
+  $$SELECT v, 'streamagg_reader' AS r, 'SELECT' AS p
+    FROM unnest(ARRAY['streams', 'partitions', 'batches', 'aggregates', 'quarantine', 'gaps', 'events', 'backfills']) v$$,
   'the views are for streamagg_reader, to read');
 SELECT set_eq($$SELECT relname, grantee, privilege_type FROM grants WHERE relkind <> 'v'$$,
   $$VALUES ('merge_rules', 'PUBLIC', 'SELECT')$$,

@@ -14,6 +14,7 @@ INSERT INTO expected VALUES
 ('backfills', 'aggregate source from_ts to_ts done_to rows_read state reason sqlstate started_at finished_at'),
 ('aggregates', 'aggregate stream query state_table late allowed_lateness emit retention since rows_in late_rows late_pairs groups closed_until'),
 ('quarantine', 'stream topic partition record_offset stage code reason column_name failed_rules record received_at status'),
+('gaps', 'stream topic partition first_offset next_offset kind reason at'),
 ('events', 'at stream actor event detail'),
 ('merge_rules', 'aggregate partials merges final');
 SELECT is((SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute

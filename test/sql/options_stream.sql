@@ -52,10 +52,16 @@ SELECT o, try(o) FROM unnest(ARRAY[$$watermark_delay 'soon'$$, $$watermark_delay
 SELECT o, try($$event_time 'ts'$$, o) FROM unnest(ARRAY[$$path ''$$, $$path 'a..b'$$, $$path '"a'$$, $$meta 'size'$$, $$meta 'header:'$$,
   $$encoding 'rot13'$$, $$protect 'aes'$$, $$protect_key ''$$, $$domain ''$$, $$canonical 'upper'$$]) o;
 
+-- where to begin, and what to do when records were deleted
+SELECT o, try(o || $$, event_time 'ts'$$) FROM unnest(ARRAY[$$start_from '2024-01-31'$$, $$start_from '2024-01-31T12:00:00.5+02'$$, $$start_from '{"0": 42, "1":7}'$$,
+  $$start_from '{}'$$, $$on_data_loss 'skip'$$]) o;
+SELECT o, try(o) FROM unnest(ARRAY[$$start_from 'today'$$, $$start_from '1969-12-31'$$, $$start_from 'infinity'$$, $$start_from '{"0": -1}'$$, $$start_from '{"0": "1"}'$$,
+  $$start_from '{"a": 1}'$$, $$start_from '{"0": 1'$$, $$start_from '{"0": 1} x'$$, $$start_from '{"0": 9223372036854775808}'$$, $$start_from ''$$,
+  $$on_data_loss 'Skip'$$]) o;
+
 -- what later versions will take: refused with the reason
 SELECT o, try(o) FROM unnest(ARRAY[$$format 'csv'$$, $$format 'avro'$$, $$format 'text'$$, $$format 'raw'$$,
-  $$start_from '2024-01-01'$$, $$start_from '{"0": 42}'$$, $$on_data_loss 'skip'$$, $$workers '2'$$,
-  $$min_partitions '8'$$, $$max_offsets_per_batch '1000'$$]) o;
+  $$workers '2'$$, $$min_partitions '8'$$, $$max_offsets_per_batch '1000'$$]) o;
 
 -- what needs the table: event_time, columns, the topic of a broker's stream
 SELECT try($$event_time 'no'$$);
