@@ -68,7 +68,10 @@ extern Partition *progress_find(Progress *progress, int32 id);
  */
 extern TimestampTz progress_closing(const Progress *progress, int64 delay, bool close_all);
 
-/* Writes what the batch changed, and its row of the batch log, in one transaction with its data. */
+/*
+ * Writes what the batch changed, and its row of the batch log, in one transaction with its data.  times
+ * NULL: offsets stay as they are, so that nobody needs to notice; it has no number and is not logged.
+ */
 extern void progress_store(Progress *progress, TimestampTz closing, const BatchTimes *times);
 
 /* Forgets a dropped stream; its events keep its name, not a number that means something else. */

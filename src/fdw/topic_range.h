@@ -37,6 +37,12 @@ extern TopicRange *topic_range_create(const Stream *stream, KafkaConsumer *consu
 extern void
 topic_range_begin(TopicRange *range, KafkaConsumer *consumer, const PushdownBounds *bounds);
 
+/*
+ * Likewise, where the caller has set next and stop of each partition: of what lies between them, what is
+ * still there.
+ */
+extern void topic_range_begin_at(TopicRange *range, KafkaConsumer *consumer);
+
 /* How far a message that was taken brings its partition. */
 extern void
 topic_range_note(TopicRange *range, KafkaConsumer *consumer, const KafkaMessage *message);
