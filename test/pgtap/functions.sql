@@ -9,6 +9,7 @@ SELECT plan(8);
 
 CREATE TEMP TABLE expected (signature text, result text, lang text, volatility text, is_strict boolean, public boolean);
 INSERT INTO expected VALUES
+('adopt()', 'integer', 'c', 'volatile', true, false),
 ('batch_groups()', 'SETOF record', 'c', 'volatile', false, true),
 ('check_installation()', 'void', 'c', 'volatile', true, false),
 ('closed_until(state_table regclass)', 'timestamp with time zone', 'c', 'stable', true, true),
@@ -26,6 +27,7 @@ INSERT INTO expected VALUES
 ('partition_watermark(stream oid, max_event_time timestamp with time zone)', 'timestamp with time zone', 'c', 'stable', true, false),
 ('push(stream regclass, messages text[], partition integer, keys text[], timestamps timestamp with time zone[], OUT read bigint, OUT accepted bigint, OUT quarantined bigint, OUT dropped bigint, OUT duplicate bigint, OUT tombstones bigint, OUT late bigint)', 'record', 'c', 'volatile', false, true),
 ('restart(stream regclass)', 'boolean', 'c', 'volatile', true, true),
+('retry_quarantine(stream regclass, where_clause text, OUT retried bigint, OUT accepted bigint, OUT failed bigint)', 'record', 'c', 'volatile', true, true),
 ('start(stream regclass)', 'boolean', 'c', 'volatile', true, true),
 ('start_all()', 'integer', 'c', 'volatile', true, true),
 ('stop(stream regclass, mode text, timeout interval)', 'boolean', 'c', 'volatile', true, true),

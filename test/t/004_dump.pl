@@ -81,6 +81,9 @@ for my $format (sort keys %dumps)
 
     # streams are stopped, also after a restart of the server
     is($fresh->safe_psql($format, 'SELECT DISTINCT state FROM streamagg.streams'), 'stopped', "F1: $format: streams are stopped");
+    is(sqlstate_of($fresh, $format, q{SELECT streamagg.start('"Odd ""schema""".remote')}), '55000', "F1: $format: start() is refused");
+    is($fresh->safe_psql($format, q{SELECT reason FROM streamagg.streams WHERE stream = '"Odd ""schema""".remote'::regclass}),
+        'the database was restored or copied: run streamagg.adopt()', 'F1: the view says why');
     # pushes go on behind the last offset, and mean the same as in the original
     my $push = q{SET search_path = "Odd ""schema"""; SET DateStyle = 'ISO, MDY'; SELECT * FROM streamagg.push('"S''1"',
       ARRAY['{"k": "b", "a": {"b.c": 4}, "ts": "2024-01-01T00:01:55Z"}', '{"k": "a", "ts": "2024-01-01T00:00:30Z"}', '{"k": "a", "ts": "2024-01-03T00:00:00Z"}'], 3)};
