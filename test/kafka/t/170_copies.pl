@@ -26,7 +26,7 @@ my $conf = "shared_preload_libraries = 'streamagg'\nmax_worker_processes = 32\nl
 sub state_of { my ($node, $database) = @_; return one_value($node, $database, q{SELECT state FROM streamagg.streams WHERE stream = 'user_login'::regclass}) // ''; }
 sub is_running { my ($node, $database, $what) = @_; wait_until($what, sub { state_of($node, $database) eq 'running' }); pass($what); return; }
 
-# O2: all that was sent has been read, and the tables are those of a recomputation.
+# All that was sent has been read, and the tables are those of a recomputation.
 my $recomputed = 0;
 sub is_right
 {
@@ -38,7 +38,7 @@ sub is_right
     $recomputed = $sent;
     my %found = login_rows($node, $database);
     same_rows("$what: $_", $found{$_}, [ split /\n/, slurp_file("$out/$_") ]) foreach sort keys %found;
-    is($node->safe_psql($database, 'SELECT sum(read) FROM streamagg.partitions'), $sent, "$what: O1: each record once");
+    is($node->safe_psql($database, 'SELECT sum(read) FROM streamagg.partitions'), $sent, "$what: each record once");
     accounting_is_right($node, $database);
     return;
 }

@@ -40,7 +40,7 @@ END
     return;
 }
 
-# O2: the view is what its query gives over the topic; each record was aggregated once.
+# The view is what its query gives over the topic; each record was aggregated once.
 sub is_right
 {
     my ($name) = @_;
