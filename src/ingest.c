@@ -234,8 +234,12 @@ void
 ingest_record_again(Ingest *ingest, const Record *record)
 {
 	Partition *partition = progress_find(ingest->progress, record->partition);
-	MemoryContext old = MemoryContextSwitchTo(ingest->stream->batch->data);
+	MemoryContext old;
 
+	if (partition == NULL)
+		elog(ERROR, "partition %d of stream \"%s\" is not known", record->partition,
+			 ingest->stream->name);
+	old = MemoryContextSwitchTo(ingest->stream->batch->data);
 	partition->batch.quarantined--;
 	judge_record(ingest, record, partition);
 	MemoryContextSwitchTo(old);
