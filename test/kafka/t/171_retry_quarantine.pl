@@ -9,7 +9,7 @@ use StreamaggKafka;
 use StreamaggTest;
 use Test::More;
 
-my $kafka = StreamaggKafka->new(config => { 'log.retention.ms' => -1 });
+my $kafka = StreamaggKafka->new(config => { 'log.retention.ms' => -1 }, users => { alice => 'a-secret' });
 $kafka->start;
 my $node = new_node('main');
 add_database($node, 'postgres', $kafka);
@@ -140,7 +140,7 @@ subtest 'rows that an aggregate fails on; headers; later than all before' => sub
     $kafka->produce('q', record(0, 99, 1000));
     caught_up('q');
     my $closing = sub { return sql(qq{SELECT extract(epoch FROM watermark)::bigint - $start FROM streamagg.streams WHERE stream = 'q'::regclass}) };
-    wait_until('all partitions are idle', sub { $closing->() eq '9' });
+    wait_until('the partition is idle, and its windows closed', sub { $closing->() . sql(q{SELECT idle FROM streamagg.partitions WHERE stream = 'q'::regclass}) eq '9t' });
     sql('ALTER FOREIGN TABLE q DROP CONSTRAINT small');
     is(retry('q'), '1|1|0', 'a record later than all that were accepted');
     is(sql(q{SELECT late_rows FROM streamagg.aggregates WHERE aggregate = 'q_punctual'::regclass}), 0, 'is not late');
@@ -148,6 +148,33 @@ subtest 'rows that an aggregate fails on; headers; later than all before' => sub
     wait_until('the last windows close, though nothing else comes', sub { $closing->() eq '1000' });
     is(sql('SELECT string_agg(is_final::text, E\' \' ORDER BY window_start) FROM q_minutes'), 'true false', 'so that they are final');
     is_right('q');
+};
+
+subtest 'credentials and keys are those of the owner' => sub {
+    my $ca = slurp_file($kafka->file('ca.pem'));
+    my $sasl = $kafka->bootstrap('SASL_SSL');
+    $kafka->create_topic('x', 1);
+    sql(<<"END");
+CREATE ROLE keyholder LOGIN IN ROLE streamagg_admin;
+CREATE SERVER secure FOREIGN DATA WRAPPER streamagg_kafka OPTIONS (bootstrap_servers '$sasl', security_protocol 'sasl_ssl', sasl_mechanism 'PLAIN', ssl_ca_pem '$ca');
+GRANT USAGE ON FOREIGN SERVER secure TO keyholder;
+CREATE USER MAPPING FOR keyholder SERVER secure OPTIONS (username 'alice', password 'a-secret');
+GRANT ALL ON SCHEMA public TO keyholder;
+SET ROLE keyholder;
+SELECT streamagg.create_key('k');
+CREATE FOREIGN TABLE x (n int CONSTRAINT small CHECK (n < 10), ip text OPTIONS (protect 'hmac', protect_key 'k'), ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL)
+  SERVER secure OPTIONS (topic 'x', event_time 'ts');
+SELECT streamagg.create_aggregate('x_ips', 'SELECT ip, count(*) AS c FROM x GROUP BY 1');
+SELECT streamagg.start('x');
+END
+    $kafka->produce('x', record(0, 1, 1, ',"ip":"10.0.0.1"'), record(0, 11, 2, ',"ip":"10.0.0.1"'), record(0, 12, 3, ',"ip":"10.0.0.2"'));
+    caught_up('x');
+    sql('ALTER FOREIGN TABLE x DROP CONSTRAINT small');
+    is(sql(q{SET ROLE op; SELECT * FROM streamagg.retry_quarantine('x', $$code = '23514'$$)}), '2|2|0', 'an operator without either');
+    is(sql(q{SELECT string_agg(c::text, ' ' ORDER BY c) FROM x_ips WHERE ip IN (streamagg.pseudonym('x', 'ip', '10.0.0.1'), streamagg.pseudonym('x', 'ip', '10.0.0.2'))}), '1 2', 'the values are protected as ever');
+    sql(q{DROP USER MAPPING FOR keyholder SERVER secure; UPDATE streamagg.quarantine_log SET status = 'new' WHERE stream = 'x'::regclass});
+    is(sqlstate_of($node, 'postgres', q{SELECT streamagg.retry_quarantine('x')}), '28000', 'not even a superuser\'s own');
+    sql(q{SELECT streamagg.stop('x')});
 };
 
 subtest 'under load, two at a time' => sub {
