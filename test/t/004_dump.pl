@@ -105,6 +105,13 @@ $fresh->restart;
 wait_until('no keeper stays', sub { $fresh->safe_psql('custom', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streamagg keeper'}) eq '0' });
 is($fresh->safe_psql('custom', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streamagg worker'}), '0', 'F1: nothing starts by itself');
 
+# until somebody says that they are this database's own
+my $remote_state = q{SELECT state FROM streamagg.streams WHERE stream = '"Odd ""schema""".remote'::regclass};
+is($fresh->safe_psql('custom', 'SELECT streamagg.adopt()'), '2', 'F1: adopt() takes the streams over');
+wait_until('F1: what ran in the original runs', sub { $fresh->safe_psql('custom', $remote_state) =~ /backoff|running/ });
+is($fresh->safe_psql('plain', $remote_state), 'stopped', 'F1: in that database only');
+is($fresh->safe_psql('custom', 'SELECT streamagg.stop_all()'), '1', 'it is stopped again');
+
 # The rows of each table in a plain dump; the events apart, because a restore is one itself.
 sub rows_of
 {

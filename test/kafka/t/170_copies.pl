@@ -159,9 +159,10 @@ subtest 'pg_upgrade' => sub {
     $new->append_conf('postgresql.conf', $conf);
     $_->append_conf('postgresql.conf', 'log_min_messages = debug1') foreach $new, $standby;
     my $key = $standby->safe_psql('d', q{SELECT streamagg.export_key('k')});
+    is_right($standby, 'd', 'F4: before');
     my %before = login_rows($standby, 'd');
-    my $load = load(5000);
     $standby->stop;
+    my $load = load(5000);
     my $work = "$PostgreSQL::Test::Utils::tmp_check/upgrade";
     mkdir $work;
     chdir $work;
