@@ -182,7 +182,7 @@ subtest 'under load, two at a time' => sub {
     sql('ALTER FOREIGN TABLE b DROP CONSTRAINT small; ALTER FOREIGN TABLE b ADD CONSTRAINT small CHECK (n % 3 <> 0)');
     my $producer = $kafka->producer('b');
     my $serial = 0;
-    my $some = sub { return map { $serial++; record($serial % 3, $serial, $serial / 10) } 1 .. 20000; };
+    my $some = sub { return map { $serial++; record($serial % 3, $serial, $serial / 10) } 1 .. 40000; };
     $kafka->send($producer, $some->());
     caught_up('b');
     sql('ALTER FOREIGN TABLE b DROP CONSTRAINT small; ALTER FOREIGN TABLE b ADD CONSTRAINT small CHECK (n % 9 <> 0)');
@@ -190,8 +190,8 @@ subtest 'under load, two at a time' => sub {
     my @sessions = map { my $out = ''; my $run = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c', q{SELECT retried, accepted, failed FROM streamagg.retry_quarantine('b')} ], '<', \undef, '>', \$out, '2>&1'); [ $run, \$out ] } 1 .. 2;
     $_->[0]->finish foreach @sessions;
     my ($first, $second) = sort { $b <=> $a } map { /^\d+\|(\d+)\|\d+$/ ? $1 : die $_ } map { ${ $_->[1] } } @sessions;
-    cmp_ok($first, '>=', 4444, 'one has taken them');
-    cmp_ok($second, '<', 4444, 'the other has not taken them, too');
+    cmp_ok($first, '>=', 8889, 'one has taken them');
+    cmp_ok($second, '<', 8889, 'the other has not taken them, too');
     $kafka->end_producer($producer);
     caught_up('b');
     sql('ALTER FOREIGN TABLE b DROP CONSTRAINT small');
@@ -201,7 +201,20 @@ subtest 'under load, two at a time' => sub {
     is_right('b');
 };
 
-subtest 'records that are far apart, and gone' => sub {
+subtest 'records that are far apart' => sub {
+    add_stream('f', 2);
+    $kafka->produce('f', record(0, 11, 0), record(1, 12, 0), (map { record(0, 1, 1 + $_ / 1000) } 1 .. 45000), record(0, 13, 50), record(1, 1, 50), record(1, 14, 51));
+    caught_up('f');
+    sql('ALTER FOREIGN TABLE f DROP CONSTRAINT small');
+    is(retry('f', 'record_offset > 0'), '2|2|0', 'the last ones');
+    is(retry('f'), '2|2|0', 'the first ones');
+    sql(q{UPDATE streamagg.quarantine_log SET status = 'new' WHERE stream = 'f'::regclass; UPDATE streamagg.partition_progress SET quarantined = quarantined + 2, accepted = accepted - 2 WHERE stream = 'f'::regclass});
+    is(retry('f'), '4|4|0', 'all of them in one call');
+    is(sql(q{SELECT sum(times) FROM f_seen WHERE times > 1}), 8, 'those and no others');
+    sql(q{SELECT streamagg.stop('f')});
+};
+
+subtest 'records that are gone' => sub {
     sql(q{SELECT streamagg.stop_all()});
     is(sqlstate_of($node, 'postgres', q{SELECT streamagg.retry_quarantine('r')}), '', 'a stream need not run');
     my $left = sql(q{SELECT count(*) FROM streamagg.quarantine WHERE stream = 'r'::regclass AND status = 'failed'});
