@@ -5,7 +5,8 @@
 
 EXTENSION = streamagg
 MODULE_big = streamagg
-DATA = sql/streamagg--1.0.sql
+# The install script, and a script from each version that ALTER EXTENSION … UPDATE comes from.
+DATA = $(wildcard sql/streamagg--*.sql)
 
 OBJS = \
 	src/streamagg.o \
@@ -41,7 +42,10 @@ OBJS = \
 	src/quarantine.o \
 	src/reason.o \
 	src/record.o \
+	src/reread.o \
 	src/redact.o \
+	src/retry.o \
+	src/retry_select.o \
 	src/secret.o \
 	src/sqlstate.o \
 	src/start_from.o \
@@ -103,6 +107,7 @@ OBJS = \
 	src/kafka/producer.o \
 	src/kafka/security.o \
 	src/worker/backfill.o \
+	src/worker/adopt.o \
 	src/worker/consumer.o \
 	src/worker/control.o \
 	src/worker/failure.o \

@@ -61,7 +61,7 @@ COMMENT ON COLUMN streamagg.stream_catalog.halted IS 'Stopped by itself; needs a
 COMMENT ON COLUMN streamagg.stream_catalog.since IS 'When wanted or halted changed last.';
 COMMENT ON COLUMN streamagg.stream_catalog.reason IS 'Why it halted.';
 COMMENT ON COLUMN streamagg.stream_catalog.code IS 'SQLSTATE of the halt.';
-COMMENT ON COLUMN streamagg.stream_catalog.identity IS 'System identifier and database oid of the last start: a copied database starts nothing.';
+COMMENT ON COLUMN streamagg.stream_catalog.identity IS 'System identifier and oid of the database that it was made, last started or adopted in: a copied database starts nothing.';
 COMMENT ON COLUMN streamagg.stream_catalog.fixed IS 'The options that only a stopped stream may change, as they were at start.';
 
 CREATE TABLE streamagg.stream_progress (
@@ -531,6 +531,13 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_stop_all';
 COMMENT ON FUNCTION streamagg.stop_all() IS
   'Stops every running stream of the caller''s; how many were stopped.';
 
+CREATE FUNCTION streamagg.adopt() RETURNS int
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_adopt';
+REVOKE ALL ON FUNCTION streamagg.adopt() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION streamagg.adopt() TO streamagg_admin;
+COMMENT ON FUNCTION streamagg.adopt() IS
+  'Makes the streams of a restored or copied database its own: what ran runs again from commit on, the others may be started; how many there were.';
+
 CREATE FUNCTION streamagg.wait_for(stream regclass, timeout interval DEFAULT '30 s',
   offsets jsonb DEFAULT NULL) RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_wait_for';
@@ -547,6 +554,12 @@ CREATE FUNCTION streamagg.skip(stream regclass, partition int, record_offset big
 RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_skip';
 COMMENT ON FUNCTION streamagg.skip(regclass, int, bigint, text) IS
   'The stream passes over the record, or the batch of records that cannot be read, at this offset; recorded in streamagg.gaps.';
+
+CREATE FUNCTION streamagg.retry_quarantine(stream regclass, where_clause text DEFAULT 'true',
+  OUT retried bigint, OUT accepted bigint, OUT failed bigint)
+RETURNS record LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_retry_quarantine';
+COMMENT ON FUNCTION streamagg.retry_quarantine(regclass, text) IS
+  'Reads the stream''s records in quarantine for which the condition holds once more from Kafka, and judges them by the stream''s present definition.';
 
 CREATE FUNCTION streamagg.test_connection(server name, OUT step text, OUT ok boolean,
   OUT detail text, OUT elapsed interval) RETURNS SETOF record
@@ -686,7 +699,7 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN NOT coalesce(c.wanted, false) THEN NULL
     WHEN pg_catalog.pg_is_in_recovery() THEN 'standby'
     WHEN c.identity IS DISTINCT FROM streamagg.identity()
-    THEN 'the database was restored or copied: run streamagg.start()'
+    THEN 'the database was restored or copied: run streamagg.adopt()'
     WHEN NOT pg_catalog.current_setting('streamagg.enabled')::boolean
     THEN 'streamagg.enabled is off' END) h (reason)
 LEFT JOIN (SELECT stream, sum(greatest(high_offset - next_offset, 0))::bigint AS lag
@@ -792,8 +805,8 @@ COMMENT ON COLUMN streamagg.quarantine.reason IS 'The fault in words, without va
 COMMENT ON COLUMN streamagg.quarantine.column_name IS 'The column concerned; NULL for a whole document or several columns.';
 COMMENT ON COLUMN streamagg.quarantine.failed_rules IS 'All constraints that the row breaks: CHECKs by name, column_not_null, max_future.';
 COMMENT ON COLUMN streamagg.quarantine.record IS 'The redacted record: values of open columns that are not at fault, of all others type and length; of what cannot be parsed length and keyed digest.';
-COMMENT ON COLUMN streamagg.quarantine.received_at IS 'When it was read.';
-COMMENT ON COLUMN streamagg.quarantine.status IS 'new, until it is read again.';
+COMMENT ON COLUMN streamagg.quarantine.received_at IS 'When it was read, or refused once more.';
+COMMENT ON COLUMN streamagg.quarantine.status IS 'new; after retry_quarantine(): accepted, failed (refused once more), duplicate, gone (not in Kafka any more).';
 
 CREATE VIEW streamagg.gaps AS
 SELECT g.stream, streamagg.topic(g.stream) AS topic, g.partition, g.first_offset, g.next_offset,

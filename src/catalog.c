@@ -95,15 +95,24 @@ catalog_extension_version(void)
 	return extension.version;
 }
 
-void
-catalog_check_version(void)
+const char *
+catalog_version_problem(void)
 {
 	const char *script = catalog_extension_version();
 
-	if (strcmp(script, STREAMAGG_LIBRARY_VERSION) != 0)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("streamagg's library is version %s, its SQL objects are version %s",
-							   STREAMAGG_LIBRARY_VERSION, script),
+	if (strcmp(script, STREAMAGG_LIBRARY_VERSION) == 0)
+		return NULL;
+	return psprintf("streamagg's library is version %s, its SQL objects are version %s",
+					STREAMAGG_LIBRARY_VERSION, script);
+}
+
+void
+catalog_check_version(void)
+{
+	const char *problem = catalog_version_problem();
+
+	if (problem)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", problem),
 						errhint("Restart the server after an upgrade of the library, then run "
 								"ALTER EXTENSION streamagg UPDATE.")));
 }

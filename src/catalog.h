@@ -66,7 +66,9 @@ extern Oid catalog_extension_owner(void);
 /* The script's version, palloc'd. */
 extern const char *catalog_extension_version(void);
 
-/* Raises 55000 naming both when the script in the database is of another version. */
+/* Words that name both when the script in the database is of another version; NULL: it is not. */
+extern const char *catalog_version_problem(void);
+/* Raises 55000 with them. */
 extern void catalog_check_version(void);
 
 #endif

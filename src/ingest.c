@@ -208,15 +208,23 @@ quarantine(Ingest *ingest, const Record *record, const RecordFault *fault, Datum
 	MemoryContextReset(ingest->scratch);
 }
 
+static OptionPolicy
+policy(const Ingest *ingest, const RecordFault *fault)
+{
+	if (ingest->again)
+		return POLICY_QUARANTINE;
+	return strcmp(fault->stage, "decode") == 0 ? ingest->stream->on_decode_error
+											   : ingest->stream->on_violation;
+}
+
 /* values and isnull are those that record_to_row left. */
 static void
 refuse_record(Ingest *ingest, const Record *record, const RecordFault *fault, Datum *values,
 			  bool *isnull)
 {
 	Counters *counters = &progress_find(ingest->progress, record->partition)->batch;
-	bool undecoded = strcmp(fault->stage, "decode") == 0;
 
-	switch (undecoded ? ingest->stream->on_decode_error : ingest->stream->on_violation)
+	switch (policy(ingest, fault))
 	{
 		case POLICY_STOP:
 			stop_stream(ingest, record, fault);
@@ -339,6 +347,22 @@ ingest_record(Ingest *ingest, const Record *record)
 	partition->idle = false;
 }
 
+void
+ingest_record_again(Ingest *ingest, const Record *record)
+{
+	Partition *partition = progress_find(ingest->progress, record->partition);
+	MemoryContext old;
+
+	if (partition == NULL)
+		elog(ERROR, "partition %d of stream \"%s\" is not known", record->partition,
+			 ingest->stream->name);
+	old = MemoryContextSwitchTo(ingest->stream->batch->data);
+	partition->batch.quarantined--;
+	judge_record(ingest, record, partition);
+	MemoryContextSwitchTo(old);
+	partition->touched = true;
+}
+
 /* ---------------------------------------------------------------- the end of the batch */
 
 static void
@@ -397,7 +421,8 @@ refuse_poison(Aggregation *aggregation, int code)
 {
 	Ingest *ingest = aggregation->ingest;
 	Batch *batch = ingest->stream->batch;
-	int *codes = poison_find(aggregation->current, ingest->stream->relid, batch, code);
+	int *codes =
+		poison_find(aggregation->current, ingest->stream->relid, batch, code, ingest->again);
 	bool *marks = palloc(sizeof(bool) * batch->nrows);
 
 	for (int i = 0; i < batch->nrows; i++)
@@ -461,10 +486,10 @@ ingest_finish(Ingest *ingest, bool close_all)
 	aggregate(ingest);
 	archive_write(ingest->archive, stream);
 	dedup_store(ingest->dedup, stream->batch);
-	quarantine_store(ingest->quarantine);
+	quarantine_store(ingest->quarantine, ingest->again ? "failed" : "new");
 	sum_counters(ingest);
 	closing = progress_closing(ingest->progress, stream->watermark_delay, close_all);
-	progress_store(ingest->progress, closing, &ingest->times);
+	progress_store(ingest->progress, closing, ingest->again ? NULL : &ingest->times);
 	ingest_leave(ingest);
 	return closing;
 }

@@ -18,6 +18,7 @@ typedef struct Ingest
 	Progress *progress;
 	Quarantine *quarantine;
 	MemoryContext scratch; /* of one refused record */
+	bool again;			   /* its records come from quarantine: see ingest_record_again */
 	Counters total;
 	int64 late;				 /* rows late for every window of some aggregate */
 	int poisoned;			 /* rows that an aggregate failed on */
@@ -43,6 +44,13 @@ extern void ingest_feed(Ingest *ingest, IngestFeed feed, void *argument);
  * between are gaps.  Errors: the record's own SQLSTATE when a policy says stop.
  */
 extern void ingest_record(Ingest *ingest, const Record *record);
+
+/*
+ * A record of the stream's quarantine, read once more, in a batch that is marked so from its beginning
+ * and has no others: judged as a new one, at the watermark that it meets now; no offset moves.  It is
+ * counted where it belongs now, and what is bad again stays in quarantine, whatever the policies.
+ */
+extern void ingest_record_again(Ingest *ingest, const Record *record);
 
 /* The partition is read up to this offset, whatever was before it: markers, aborted records. */
 extern void ingest_reach(Ingest *ingest, int32 partition, int64 next_offset);

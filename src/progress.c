@@ -46,9 +46,9 @@ static CatalogStatement store_stream = {
 	" SELECT $1, $2, $3, $4, pg_catalog.clock_timestamp()"
 	" ON CONFLICT (stream) DO UPDATE SET closing = excluded.closing, batch = excluded.batch,"
 	" log_rows = excluded.log_rows, last_commit = excluded.last_commit"
-	" WHERE stream_progress.batch = excluded.batch - 1",
-	4,
-	{REGCLASSOID, TIMESTAMPTZOID, INT8OID, INT8OID},
+	" WHERE stream_progress.batch = $5",
+	5,
+	{REGCLASSOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID},
 	NULL};
 
 static CatalogStatement store_partitions = {
@@ -417,18 +417,18 @@ void
 progress_store(Progress *progress, TimestampTz closing, const BatchTimes *times)
 {
 	CatalogScope scope;
-	Datum values[4];
+	Datum values[5];
 	int touched = 0;
 
 	for (int i = 0; i < progress->npartitions; i++)
 		touched += progress->partitions[i].touched;
-	progress->batch++;
+	values[4] = Int64GetDatum(progress->batch);
+	progress->batch += times != NULL;
 	catalog_enter(&scope);
 	if (touched > 0)
-	{
 		write_partitions(progress);
+	if (touched > 0 && times)
 		progress->log_rows += write_log(progress, touched, times);
-	}
 	gap_store(progress);
 	values[0] = ObjectIdGetDatum(progress->stream);
 	values[1] = TimestampTzGetDatum(closing);

@@ -78,7 +78,10 @@ extern TimestampTz progress_closing(const Progress *progress, int64 delay, bool 
 /* The partition stands at this offset, and what was counted of it is forgotten: its log is another. */
 extern void progress_begin_anew(Partition *partition, int64 offset);
 
-/* Writes what the batch changed, and its row of the batch log, in one transaction with its data. */
+/*
+ * Writes what the batch changed, and its row of the batch log, in one transaction with its data.  times
+ * NULL: offsets stay as they are, so that nobody needs to notice; it has no number and is not logged.
+ */
 extern void progress_store(Progress *progress, TimestampTz closing, const BatchTimes *times);
 
 /* Forgets a dropped stream; its events keep its name, not a number that means something else. */

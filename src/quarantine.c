@@ -77,12 +77,12 @@ static CatalogStatement insert_records = {
 	"INSERT INTO streamagg.quarantine_log (stream, partition, record_offset, stage, code, reason,"
 	" column_name, failed_rules, record, received_at, status)"
 	" SELECT $1, r.partition, r.record_offset, $6[r.fault], $7[r.fault], $8[r.fault],"
-	" $9[r.fault], $10[r.fault]::pg_catalog.text[], r.record, pg_catalog.clock_timestamp(), 'new'"
+	" $9[r.fault], $10[r.fault]::pg_catalog.text[], r.record, pg_catalog.clock_timestamp(), $11"
 	" FROM (SELECT pg_catalog.unnest($2) AS partition, pg_catalog.unnest($3) AS record_offset,"
 	" pg_catalog.unnest($4) AS fault, pg_catalog.unnest($5) AS record) r",
-	10,
+	11,
 	{REGCLASSOID, INT4ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, JSONBARRAYOID, TEXTARRAYOID,
-	 TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID},
+	 TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID},
 	NULL};
 
 static const Oid record_types[RECORD_COLUMNS] = {INT4OID, INT8OID, INT4OID, JSONBOID};
@@ -231,11 +231,11 @@ quarantine_add(Quarantine *quarantine, const Record *record, const RecordFault *
 }
 
 void
-quarantine_store(Quarantine *quarantine)
+quarantine_store(Quarantine *quarantine, const char *status)
 {
 	const Table *records = &quarantine->records;
 	const Table *faults = &quarantine->faults;
-	Datum values[1 + RECORD_COLUMNS + FAULT_COLUMNS] = {ObjectIdGetDatum(quarantine->stream)};
+	Datum values[1 + RECORD_COLUMNS + FAULT_COLUMNS + 1] = {ObjectIdGetDatum(quarantine->stream)};
 	Datum *next = values + 1;
 
 	if (records->count == 0)
@@ -245,7 +245,21 @@ quarantine_store(Quarantine *quarantine)
 			catalog_array(records->values[i], records->isnull[i], records->count, record_types[i]);
 	for (int i = 0; i < FAULT_COLUMNS; i++)
 		*next++ = fault_texts(faults, i);
+	*next = CStringGetTextDatum(status);
 	catalog_execute(&insert_records, values, NULL);
+}
+
+int
+quarantine_count(const Quarantine *quarantine)
+{
+	return quarantine->records.count;
+}
+
+void
+quarantine_place(const Quarantine *quarantine, int number, int32 *partition, int64 *offset)
+{
+	*partition = DatumGetInt32(quarantine->records.values[RECORD_PARTITION][number]);
+	*offset = DatumGetInt64(quarantine->records.values[RECORD_OFFSET][number]);
 }
 
 static void

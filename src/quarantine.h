@@ -15,8 +15,13 @@ extern Quarantine *quarantine_begin(Oid stream);
 extern void quarantine_add(Quarantine *quarantine, const Record *record, const RecordFault *fault,
 						   Datum document, const List *rules);
 
-/* Writes the list in one statement, in the batch's transaction. */
-extern void quarantine_store(Quarantine *quarantine);
+/* Writes the list in one statement, in the batch's transaction; status: new, or failed again. */
+extern void quarantine_store(Quarantine *quarantine, const char *status);
+
+/* What is in the list. */
+extern int quarantine_count(const Quarantine *quarantine);
+extern void
+quarantine_place(const Quarantine *quarantine, int number, int32 *partition, int64 *offset);
 
 /*
  * Deletes what is older than streamagg.quarantine_keep and, of each stream, what is beyond

@@ -28,6 +28,7 @@ typedef struct Search
 	int bad;
 	int good;
 	bool sampled;
+	bool all_may_fail; /* rows that were refused before */
 } Search;
 
 static void
@@ -70,7 +71,7 @@ sample_rows(Search *search)
 static bool
 is_hopeless(Search *search)
 {
-	if (search->bad < ENOUGH_BAD_ROWS || search->good > 0)
+	if (search->all_may_fail || search->bad < ENOUGH_BAD_ROWS || search->good > 0)
 		return false;
 	if (!search->sampled)
 		sample_rows(search);
@@ -191,14 +192,15 @@ blame_first_after_others(Search *search)
 }
 
 int *
-poison_find(Aggregate *aggregate, Oid stream, const Batch *batch, int code)
+poison_find(Aggregate *aggregate, Oid stream, const Batch *batch, int code, bool all_may_fail)
 {
 	Search search = {
 		{aggregate, NULL, {stream, batch, run_skipped_rows(aggregate, batch), 0, batch->nrows}}};
 
+	search.all_may_fail = all_may_fail;
 	search.codes = palloc0(sizeof(int) * batch->nrows);
 	search_rows(&search, 0, batch->nrows);
-	if (is_hopeless(&search) || (search.bad == batch->nrows && batch->nrows > 1))
+	if (is_hopeless(&search) || (search.bad == batch->nrows && batch->nrows > 1 && !all_may_fail))
 		refuse_batch(aggregate, code, "on every row");
 	if (search.bad == 0)
 	{

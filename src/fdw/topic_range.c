@@ -219,6 +219,15 @@ topic_range_begin(TopicRange *range, KafkaConsumer *consumer, const PushdownBoun
 	read_from_next(range, consumer);
 }
 
+void
+topic_range_begin_at(TopicRange *range, KafkaConsumer *consumer)
+{
+	for (int i = 0; i < range->count; i++)
+		range->partitions[i].stop = Min(range->partitions[i].stop, range->partitions[i].end);
+	raise_beginnings(range, consumer, KAFKA_FIRST);
+	read_from_next(range, consumer);
+}
+
 /* ---------------------------------------------------------------- progress */
 
 static void

@@ -50,6 +50,12 @@ extern void
 topic_range_begin(TopicRange *range, KafkaConsumer *consumer, const PushdownBounds *bounds);
 
 /*
+ * Likewise, where the caller has set next and stop of each partition: of what lies between them, what is
+ * still there.
+ */
+extern void topic_range_begin_at(TopicRange *range, KafkaConsumer *consumer);
+
+/*
  * Puts a limit in force, NULL: none; returns the one before.  Scans raise 55000 when some of its offsets
  * cannot be read any more.
  */

@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "adopt.h"
 #include "aggregate/define.h"
 #include "archive.h"
 #include "catalog.h"
@@ -48,9 +49,9 @@ PG_FUNCTION_INFO_V1(streamagg_identity);
 #define DEFAULT_STOP_TIMEOUT_MS 30000
 
 static CatalogStatement register_stream = {
-	"INSERT INTO streamagg.stream_catalog (stream) SELECT $1 ON CONFLICT DO NOTHING",
-	1,
-	{REGCLASSOID},
+	"INSERT INTO streamagg.stream_catalog (stream, identity) SELECT $1, $2 ON CONFLICT DO NOTHING",
+	2,
+	{REGCLASSOID, TEXTOID},
 	NULL};
 
 static CatalogStatement want_stream = {
@@ -110,9 +111,9 @@ streamagg_identity(PG_FUNCTION_ARGS)
 void
 control_register(Oid stream)
 {
-	Datum value = ObjectIdGetDatum(stream);
+	Datum values[2] = {ObjectIdGetDatum(stream), CStringGetTextDatum(control_identity())};
 
-	catalog_execute(&register_stream, &value, NULL);
+	catalog_execute(&register_stream, values, NULL);
 }
 
 bool
@@ -274,6 +275,7 @@ streamagg_start(PG_FUNCTION_ARGS)
 
 	require_running_server();
 	stream_require_control(relid);
+	adopt_require();
 	started = start_stream(relid);
 	if (!started)
 		ereport(NOTICE, (errmsg("stream \"%s\" is running already", get_rel_name(relid))));
@@ -413,6 +415,7 @@ streamagg_restart(PG_FUNCTION_ARGS)
 
 	require_running_server();
 	stream_require_control(relid);
+	adopt_require();
 	(void) stop_stream(relid, STOP_COMMIT, DEFAULT_STOP_TIMEOUT_MS);
 	PG_RETURN_BOOL(start_stream(relid));
 }
@@ -452,6 +455,7 @@ streamagg_start_all(PG_FUNCTION_ARGS)
 	ListCell *cell;
 
 	require_running_server();
+	adopt_require();
 	foreach (cell, streams_of_caller(false))
 		if (!stream_server_is_local(GetForeignTable(lfirst_oid(cell))->serverid) &&
 			(define_count(lfirst_oid(cell)) > 0 || archive_is_on(lfirst_oid(cell))))

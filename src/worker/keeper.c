@@ -34,6 +34,7 @@
 #define NAP_MS 60000
 
 static BackgroundWorkerHandle **handles; /* one a slot; NULL: none started by us */
+static bool updating = false; /* library and SQL objects are of two versions: no worker runs */
 
 static CatalogStatement wanted_streams = {
 	"SELECT s.stream, c.relowner, r.rolcanlogin AND pg_catalog.has_database_privilege(c.relowner,"
@@ -201,12 +202,26 @@ read_wanted(Oid **wanted, Oid **owners, List **refused)
 	return count;
 }
 
+/* Until ALTER EXTENSION UPDATE, which ends this keeper, or a restart with another library. */
+static void
+wait_for_update(const char *problem)
+{
+	for (int i = 0; i < shared->count; i++)
+	{
+		StreamSlot *slot = &shared->slots[i];
+
+		if (slot->state != SLOT_FREE && slot->database == MyDatabaseId && slot->pid == 0)
+			shared_set_state(slot, SLOT_BACKOFF, "55000", problem);
+	}
+}
+
 static void
 look_at_catalog(void)
 {
 	Oid *wanted = NULL;
 	Oid *owners = NULL;
 	List *refused = NIL;
+	const char *problem = NULL;
 	int count = 0;
 
 	SetCurrentStatementStartTimestamp();
@@ -214,13 +229,20 @@ look_at_catalog(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (catalog_is_installed() && streamagg_enabled)
 	{
-		catalog_check_version();
+		problem = catalog_version_problem();
 		count = read_wanted(&wanted, &owners, &refused);
-		halt_refused(refused);
+		if (problem == NULL)
+			halt_refused(refused);
+		else if (!updating)
+			ereport(LOG, (errmsg("streams wait: %s", problem),
+						  errhint("Run ALTER EXTENSION streamagg UPDATE.")));
 	}
+	updating = problem != NULL;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	release_unwanted(wanted, count);
 	claim_wanted(wanted, owners, count);
+	if (updating)
+		wait_for_update(problem);
 	LWLockRelease(shared->lock);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -305,7 +327,7 @@ tend_workers(int *active, bool *ended)
 		{
 			(*active)++;
 			due = slot->wanted && handles[i] == NULL && slot->pid == 0 && slot->holders == 0;
-			due = due && !*ended; /* look at the catalogue first */
+			due = due && !*ended && !updating; /* look at the catalogue first */
 			if (due && slot->next_retry > now)
 			{
 				until = Min(until, TimestampDifferenceMilliseconds(now, slot->next_retry) + 1);
@@ -408,7 +430,7 @@ tidy(void (*task)(void))
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (catalog_is_installed())
+	if (catalog_is_installed() && !updating)
 		task();
 	PopActiveSnapshot();
 	CommitTransactionCommand();

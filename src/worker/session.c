@@ -16,6 +16,7 @@ static bool registered = false;
 static bool changed = false;
 static List *held = NIL;	/* in TopTransactionContext */
 static List *started = NIL; /* likewise */
+static List *renewed = NIL; /* likewise */
 
 static void
 let_go(void)
@@ -34,6 +35,24 @@ let_go(void)
 }
 
 static void
+renew(void)
+{
+	ListCell *cell;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	foreach (cell, renewed)
+	{
+		StreamSlot *slot = shared_find_slot(MyDatabaseId, lfirst_oid(cell));
+
+		if (slot == NULL || slot->pid == 0)
+			continue;
+		slot->again = true;
+		SetLatch(slot->latch);
+	}
+	LWLockRelease(shared->lock);
+}
+
+static void
 at_end(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_PRE_PREPARE && changed)
@@ -44,10 +63,13 @@ at_end(XactEvent event, void *argument)
 		return;
 	if (held != NIL)
 		let_go();
+	if (renewed != NIL && event == XACT_EVENT_COMMIT)
+		renew();
 	if (changed)
 		shared_wake_keeper(MyDatabaseId);
 	held = NIL;
 	started = NIL;
+	renewed = NIL;
 	changed = false;
 }
 
@@ -96,6 +118,16 @@ session_started(Oid stream)
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
 	started = lappend_oid(started, stream);
+	MemoryContextSwitchTo(old);
+	note_change();
+}
+
+void
+session_renew(Oid stream)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+	renewed = list_append_unique_oid(renewed, stream);
 	MemoryContextSwitchTo(old);
 	note_change();
 }

@@ -11,6 +11,8 @@ extern void session_hold(Oid stream);
 /* start() was called for it in this transaction. */
 extern void session_started(Oid stream);
 extern bool session_has_started(Oid stream);
+/* If the transaction commits, the stream's worker shall read anew where the stream stands. */
+extern void session_renew(Oid stream);
 /* At the end of the transaction the keeper shall look at the catalogue. */
 extern void session_changed(void);
 

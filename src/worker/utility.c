@@ -1,6 +1,6 @@
 /*
- * utility.c - DROP DATABASE and DROP EXTENSION wait for the workers to end; ALTER SERVER does not
- * take TLS away.
+ * utility.c - DROP DATABASE, DROP EXTENSION and ALTER EXTENSION UPDATE wait for the workers to end;
+ * ALTER SERVER does not take TLS away.
  *
  * Event triggers do not fire for databases, and not before an extension is dropped, and a validator
  * does not see what an option was; so this is a ProcessUtility hook.  Ownership is checked first:
@@ -152,6 +152,17 @@ before_drop_extension(const DropStmt *statement)
 		define_keep_states();
 }
 
+/* No batch runs while the tables under it change; afterwards the keeper looks at the versions. */
+static void
+before_update_extension(const AlterExtensionStmt *statement)
+{
+	Oid extension = get_extension_oid(STREAMAGG_NAME, true);
+
+	if (strcmp(statement->extname, STREAMAGG_NAME) == 0 && OidIsValid(extension) &&
+		compat_owns_extension(extension, GetUserId()))
+		block(MyDatabaseId);
+}
+
 /* What TLS protected so far: the server as it is, NULL where everything is allowed. */
 static ForeignServer *
 before_alter_server(const AlterForeignServerStmt *statement)
@@ -189,6 +200,8 @@ process_utility(PlannedStmt *planned, const char *sql, bool read_only,
 	else if (shared && IsA(statement, DropStmt) &&
 			 ((DropStmt *) statement)->removeType == OBJECT_EXTENSION)
 		before_drop_extension((DropStmt *) statement);
+	else if (shared && IsA(statement, AlterExtensionStmt))
+		before_update_extension((AlterExtensionStmt *) statement);
 	else if (IsA(statement, AlterForeignServerStmt))
 		altered = before_alter_server((AlterForeignServerStmt *) statement);
 	if (previous_hook)

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "adopt.h"
 #include "catalog.h"
 #include "control.h"
 #include "kafka/probe.h"
@@ -185,6 +186,7 @@ streamagg_wait_for(PG_FUNCTION_ARGS)
 							   get_rel_name(stream)),
 						errhint("streamagg.push() returns when its records are processed.")));
 	timeout_ms = session_milliseconds(PG_GETARG_INTERVAL_P(1));
+	adopt_require();
 	(void) look(stream, NULL, NULL);
 	targets = PG_ARGISNULL(2) ? current_ends(stream) : offsets_of_jsonb(PG_GETARG_JSONB_P(2));
 	PG_RETURN_BOOL(wait_until(stream, &targets, timeout_ms));

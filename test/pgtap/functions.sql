@@ -10,6 +10,7 @@ SELECT plan(9);
 CREATE TEMP TABLE expected (signature text, result text, lang text, volatility text, is_strict boolean, public boolean);
 INSERT INTO expected VALUES
 ('backfill(aggregate regclass, from_ts timestamp with time zone, to_ts timestamp with time zone, source text)', 'bigint', 'c', 'volatile', false, true),
+('adopt()', 'integer', 'c', 'volatile', true, false),
 ('batch_groups()', 'SETOF record', 'c', 'volatile', false, true),
 ('batch_offset(tid)', 'bigint', 'c', 'stable', true, true),
 ('batch_partition(tid)', 'integer', 'c', 'stable', true, true),
@@ -36,6 +37,7 @@ INSERT INTO expected VALUES
 ('restart(stream regclass)', 'boolean', 'c', 'volatile', true, true),
 ('seek(stream regclass, offsets jsonb, at timestamp with time zone)', 'void', 'c', 'volatile', false, true),
 ('skip(stream regclass, partition integer, record_offset bigint, reason text)', 'void', 'c', 'volatile', false, true),
+('retry_quarantine(stream regclass, where_clause text, OUT retried bigint, OUT accepted bigint, OUT failed bigint)', 'record', 'c', 'volatile', true, true),
 ('start(stream regclass)', 'boolean', 'c', 'volatile', true, true),
 ('start_all()', 'integer', 'c', 'volatile', true, true),
 ('stop(stream regclass, mode text, timeout interval)', 'boolean', 'c', 'volatile', true, true),

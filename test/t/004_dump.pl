@@ -81,6 +81,9 @@ for my $format (sort keys %dumps)
 
     # streams are stopped, also after a restart of the server
     is($fresh->safe_psql($format, 'SELECT DISTINCT state FROM streamagg.streams'), 'stopped', "F1: $format: streams are stopped");
+    is(sqlstate_of($fresh, $format, q{SELECT streamagg.start('"Odd ""schema""".remote')}), '55000', "F1: $format: start() is refused");
+    is($fresh->safe_psql($format, q{SELECT reason FROM streamagg.streams WHERE stream = '"Odd ""schema""".remote'::regclass}),
+        'the database was restored or copied: run streamagg.adopt()', 'F1: the view says why');
     # pushes go on behind the last offset, and mean the same as in the original
     my $push = q{SET search_path = "Odd ""schema"""; SET DateStyle = 'ISO, MDY'; SELECT * FROM streamagg.push('"S''1"',
       ARRAY['{"k": "b", "a": {"b.c": 4}, "ts": "2024-01-01T00:01:55Z"}', '{"k": "a", "ts": "2024-01-01T00:00:30Z"}', '{"k": "a", "ts": "2024-01-03T00:00:00Z"}'], 3)};
@@ -101,6 +104,13 @@ $fresh->restart;
 # the launcher looks into each database once, by a keeper that ends
 wait_until('no keeper stays', sub { $fresh->safe_psql('custom', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streamagg keeper'}) eq '0' });
 is($fresh->safe_psql('custom', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streamagg worker'}), '0', 'F1: nothing starts by itself');
+
+# until somebody says that they are this database's own
+my $remote_state = q{SELECT state FROM streamagg.streams WHERE stream = '"Odd ""schema""".remote'::regclass};
+is($fresh->safe_psql('custom', 'SELECT streamagg.adopt()'), '2', 'F1: adopt() takes the streams over');
+wait_until('F1: what ran in the original runs', sub { $fresh->safe_psql('custom', $remote_state) =~ /backoff|running/ });
+is($fresh->safe_psql('plain', $remote_state), 'stopped', 'F1: in that database only');
+is($fresh->safe_psql('custom', 'SELECT streamagg.stop_all()'), '1', 'it is stopped again');
 
 # The rows of each table in a plain dump; the events apart, because a restore is one itself.
 sub rows_of
