@@ -275,6 +275,9 @@ streamagg_backfill_main(Datum handle)
 	task = dsm_segment_address(segment);
 	BackgroundWorkerInitializeConnectionByOid(task->database, task->user, 0);
 	settings_apply();
+	/* sorts and hash tables of slices, one at a time, as a CREATE INDEX has them */
+	SetConfigOption("work_mem", GetConfigOption("maintenance_work_mem", false, false), PGC_USERSET,
+					PGC_S_OVERRIDE);
 	started = GetCurrentTimestamp();
 	PG_TRY();
 	{
