@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -24,6 +25,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -145,6 +147,16 @@ log_end(const char *state, const char *reason, int code)
 
 /* ---------------------------------------------------------------- the process: its work */
 
+/* Until this process ends, what it has seen to be there stays: no day of the archive is dropped. */
+static void
+keep_archive(const Source *source)
+{
+	Relation rel = relation_open(source->archive, AccessShareLock);
+
+	LockRelationIdForSession(&rel->rd_lockInfo.lockRelId, AccessShareLock);
+	relation_close(rel, NoLock);
+}
+
 /* The ends of all slices but the last, in a context that outlives the transaction. */
 static TimestampTz *
 prepare(int *count)
@@ -163,6 +175,7 @@ prepare(int *count)
 	if (!task->from_kafka)
 	{
 		source_require_archive(source);
+		keep_archive(source);
 		backfill_require_rows(source, &task->range);
 		old = MemoryContextSwitchTo(TopMemoryContext);
 		cuts = backfill_cut(source, &task->range, count);
@@ -275,6 +288,9 @@ streamagg_backfill_main(Datum handle)
 	task = dsm_segment_address(segment);
 	BackgroundWorkerInitializeConnectionByOid(task->database, task->user, 0);
 	settings_apply();
+	/* sorts and hash tables of slices, one at a time, as a CREATE INDEX has them */
+	SetConfigOption("work_mem", GetConfigOption("maintenance_work_mem", false, false), PGC_USERSET,
+					PGC_S_OVERRIDE);
 	started = GetCurrentTimestamp();
 	PG_TRY();
 	{

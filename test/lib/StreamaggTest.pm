@@ -154,22 +154,27 @@ FROM kept_state;
 END
 }
 
-# kill -9 of a process of this type after a delay in seconds; waits until the server is back.
+# kill -9 of a process of this type after a delay in seconds; waits until the server is back. One that
+# has just ended by itself takes nothing along: then another is killed.
 sub kill_process
 {
     my ($node, $database, $type, $delay) = @_;
-    my $pid;
+    my $checkpointer = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'};
+    my $before = $node->safe_psql($database, $checkpointer);
     usleep $delay * 1_000_000;
     wait_until("a $type to kill", sub {
-        $pid = one_value($node, $database, "SELECT pid FROM pg_stat_activity WHERE backend_type = '$type' LIMIT 1") or return 0;
-        return kill 'KILL', $pid;
+        my $pid = one_value($node, $database, "SELECT pid FROM pg_stat_activity WHERE backend_type = '$type' LIMIT 1") or return 0;
+        kill 'KILL', $pid or return 0;
+        $killed{$pid} = 1;
+        foreach (1 .. 200)
+        {
+            my $now = one_value($node, $database, $checkpointer);
+            return 1 if $now && $now != $before;
+            usleep 50_000;
+        }
+        return 0;
     });
-    $killed{$pid} = 1;
-    wait_until('the server after a crash', sub {
-        my $gone = one_value($node, $database, "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid");
-        return defined $gone && $gone == 0;
-    });
-    return $pid;
+    return;
 }
 
 # Nothing in the log that no user may ever meet, no process ended by a signal but those we killed.

@@ -72,3 +72,6 @@ CREATE INDEX ON s_archive USING brin (ts);
 SELECT streamagg.backfill('many', '2024-11-30 23:59:13');
 SELECT count(*), sum(c), count(DISTINCT updated_at) AS transactions FROM many WHERE window_start >= '2024-11-30 23:59:13';
 SELECT * FROM streamagg.verify('many');
+SET client_min_messages = warning;
+DROP SCHEMA backfill CASCADE;
+DROP SERVER backfill;

@@ -94,3 +94,6 @@ ROLLBACK;
 SELECT a::float8, b::float8, streamagg.nearly_equal(a, b, 1e-9) FROM (VALUES (1, 1 + 1e-10), (1, 1 + 1e-8), (0, -0.0), ('nan', 'nan'), ('nan', 1), ('inf', 1),
   ('inf', 'inf'), ('inf', '-inf'), (1.7e308, -1.7e308), (0, 1e-300), (NULL, NULL), (NULL, 1)) t(a, b);
 SELECT tamper('UPDATE tumbling_state SET f = f * (1 + 1e-11), x__sum = x__sum * 1.000');
+SET client_min_messages = warning;
+DROP SCHEMA verify CASCADE;
+DROP SERVER verify;

@@ -28,6 +28,10 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'b', has_streaming => 1);
 $standby->start;
 $primary->safe_psql('postgres', q{SELECT streamagg.push('s', ARRAY['{"ts": "2024-01-01T00:02:00Z"}'])});
+$primary->safe_psql('postgres', <<'END');
+CREATE TABLE s_archive AS SELECT ts, NULL::jsonb AS rest, 0 AS _partition, n - 1 AS _offset, timestamptz '-infinity' AS _watermark, now() AS _received_at
+FROM (VALUES (1, timestamptz '2024-01-01 00:00Z'), (2, '2024-01-01 00:01Z'), (4, '2024-01-01 00:02Z'), (5, '2024-01-01 00:09Z')) v(n, ts);
+END
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 
 my $rows = q{SELECT window_start, n, is_final, updated_at FROM minutes ORDER BY 1};
@@ -41,8 +45,10 @@ for my $view ('partitions', 'batches', 'quarantine', 'aggregates')
         $primary->safe_psql('postgres', "SELECT $columns FROM streamagg.$view WHERE stream = 's'::regclass ORDER BY $order"), "$view, too");
 }
 is($standby->safe_psql('postgres', q{SELECT stream, state, reason FROM streamagg.streams WHERE stream = 'remote'::regclass}), 'remote|stopped|standby', 'F5: a running stream is stopped there');
+is($standby->safe_psql('postgres', q{SELECT problem, expected->>'n' FROM streamagg.verify('minutes')}), 'missing|1', 'verify() works there');
 for my $call ("push('s', ARRAY['{}'])", "start('remote')", "stop('remote')", "restart('remote')", 'start_all()', 'stop_all()',
-    "create_aggregate('x', 'SELECT count(*) FROM s')", "drop_aggregate('minutes')")
+    "create_aggregate('x', 'SELECT count(*) FROM s')", "drop_aggregate('minutes')",
+    "backfill('minutes')", "replace_aggregate('minutes', 'SELECT count(*) FROM s')")
 {
     is(sqlstate_of($standby, 'postgres', "SELECT streamagg.$call"), '25006', "F5: $call is 25006");
 }

@@ -94,6 +94,7 @@ subtest 'cancelled, terminated, resumed' => sub {
     my $job = resting_backfill();
     is(sql(q{SELECT min(n), max(n), count(DISTINCT updated_at) FROM a WHERE window_start < '2021-01-01'}), '333|334|1', 'a slice is visible');
     is(sql(q{SELECT accepted FROM streamagg.push('s', ARRAY['{"k": 1, "ts": "2024-01-01T00:10:00Z"}'])}), 1, 'pushes go on');
+    is(sqlstate_of($node, 'postgres', q{SET lock_timeout = '100ms'; DROP VIEW s_archive}), '55P03', 'and the archive stays');
     sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT streamagg.backfill%'});
     $job->{run}->finish;
     like($job->{err}, qr/57014/, 'the caller is cancelled');
