@@ -19,7 +19,6 @@
 #include "streamagg.h"
 
 #define CHUNK 4096
-#define DOUBT_MS 1000
 #define AHEAD 8 /* messages */
 #define AHEAD_BYTES 256
 #define WITH_QUEUE_BACKOFF 0x02020000 /* the property fetch.queue.backoff.ms */
@@ -120,8 +119,6 @@ kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const in
 	error = rd_kafka_assign(consumer->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	consumer->disturbances = consumer->trouble.disturbances;
-	consumer->doubts = consumer->trouble.doubts;
-	consumer->assigned = GetCurrentTimestamp();
 	if (error)
 		kafka_consumer_raise_for_topic(consumer, error);
 }
@@ -138,21 +135,11 @@ kafka_consumer_pause(KafkaConsumer *consumer, int32 partition)
 
 /* ---------------------------------------------------------------- records */
 
-/*
- * After a connection was lost nobody knows whether the log is still the same, nor after the topic was not
- * there for a moment.  A partition that is new or has no leader is not there for longer: of that, once in
- * a while.
- */
+/* After a connection was lost nobody knows whether the log is still the same. */
 static bool
 is_disturbed(const KafkaConsumer *consumer)
 {
-	const KafkaTrouble *trouble = &consumer->trouble;
-
-	if (!consumer->cautious)
-		return false;
-	return consumer->disturbances != trouble->disturbances ||
-		   (consumer->doubts != trouble->doubts &&
-			TimestampDifferenceExceeds(consumer->assigned, GetCurrentTimestamp(), DOUBT_MS));
+	return consumer->cautious && consumer->disturbances != consumer->trouble.disturbances;
 }
 
 bool

@@ -107,7 +107,7 @@ kafka_consumer_raise_failure(const KafkaConsumer *consumer, int number) pg_attri
 extern bool kafka_consumer_read_at(KafkaConsumer *consumer, int32 partition, int64 offset,
 								   KafkaMessage *message, KafkaFailure *failure);
 
-/* There are failures, or a cautious consumer has lost a connection or its topic: then assign anew. */
+/* There are failures, or a cautious consumer has lost a connection: then assign anew. */
 extern bool kafka_consumer_is_interrupted(const KafkaConsumer *consumer);
 /* After much was taken, or when nothing comes though it should: see consumer.c; never waits. */
 extern void kafka_consumer_nudge(KafkaConsumer *consumer, int partitions);

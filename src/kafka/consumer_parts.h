@@ -4,8 +4,6 @@
 #ifndef STREAMAGG_KAFKA_CONSUMER_PARTS_H
 #define STREAMAGG_KAFKA_CONSUMER_PARTS_H
 
-#include "datatype/timestamp.h"
-
 #include "client.h"
 #include "kafka/consumer.h"
 
@@ -27,8 +25,6 @@ struct KafkaConsumer
 	int max_failures;
 	bool cautious;
 	int disturbances; /* of trouble, as of the last assignment */
-	int doubts;		  /* the same */
-	TimestampTz assigned;
 	KafkaTrouble trouble;
 };
 
