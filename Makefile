@@ -96,7 +96,8 @@ OBJS = \
 	src/worker/settings.o \
 	src/worker/standing.o \
 	src/worker/utility.o \
-	src/worker/wait.o
+	src/worker/wait.o \
+	src/worker/watch.o
 
 # A list, so that one test can be run: make installcheck REGRESS=push
 REGRESS ?= $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))

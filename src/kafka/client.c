@@ -20,6 +20,7 @@
 
 #include "client.h"
 #include "config.h"
+#include "kafka/consumer.h"
 #include "streamagg.h"
 
 #define LOG_LINES 8
@@ -387,11 +388,28 @@ kafka_clean_text(const char *text)
 	return clean;
 }
 
+static rd_kafka_resp_err_t last_raised = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+void
+kafka_note_raised(rd_kafka_resp_err_t error)
+{
+	last_raised = error;
+}
+
+bool
+kafka_broker_refused(void)
+{
+	int code = kafka_sqlstate(last_raised);
+
+	return code == ERRCODE_UNDEFINED_OBJECT || code == ERRCODE_INSUFFICIENT_PRIVILEGE;
+}
+
 void
 kafka_raise(const char *what, const KafkaTrouble *trouble)
 {
 	rd_kafka_resp_err_t error = trouble->error ? trouble->error : RD_KAFKA_RESP_ERR__TRANSPORT;
 
+	kafka_note_raised(error);
 	ereport(ERROR, (errcode(kafka_sqlstate(error)), errmsg("%s", what),
 					*trouble->text ? errdetail("%s.", kafka_clean_text(trouble->text))
 								   : errdetail("%s.", rd_kafka_err2str(error)),

@@ -92,6 +92,12 @@ extern void kafka_consumer_release(KafkaConsumer *consumer);
 extern int kafka_consumer_socket(const KafkaConsumer *consumer);
 extern void kafka_consumer_drain_socket(KafkaConsumer *consumer);
 
+/*
+ * The last error that was raised is what a broker said of a topic, rightly or for want of rights: what
+ * it needs may come at any time.
+ */
+extern bool kafka_broker_refused(void);
+
 /* Why no broker can be reached just now; NULL when all is well as far as known. */
 extern const char *kafka_consumer_trouble(const KafkaConsumer *consumer);
 

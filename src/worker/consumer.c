@@ -344,6 +344,8 @@ static void
 consume(void)
 {
 	assign();
+	if (worker.slot->failures == 0)
+		standing_prove(&worker.standing, worker.slot);
 	while (!shall_stop())
 	{
 		double start = 0;
@@ -365,9 +367,12 @@ consume(void)
 
 			run_one_batch(start > 0 ? collected - start : 0);
 			worker.standing.busy_ms += reader_clock() - collected;
+			standing_prove(&worker.standing, worker.slot);
 		}
 		else
 		{
+			if (reader_is_at_end(worker.reader))
+				standing_prove(&worker.standing, worker.slot);
 			reader_release(worker.reader);
 			rest();
 			sleep_until_something(reader_next_look(worker.reader, worker.stream));
@@ -450,9 +455,6 @@ open_stream(void)
 	worker.reader = reader_open(worker.stream, MAX_BATCH);
 	commit();
 	watch_events();
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	shared_set_state(worker.slot, SLOT_RUNNING, NULL, NULL);
-	LWLockRelease(shared->lock);
 }
 
 void

@@ -76,6 +76,18 @@ static CatalogStatement halt_stream = {
 	{REGCLASSOID, TEXTOID, TEXTOID},
 	NULL};
 
+/* Where the owner may not even log in there is nothing to try. */
+static CatalogStatement lift_stream = {
+	"UPDATE streamagg.stream_catalog s SET halted = false, code = NULL, reason = NULL, since = "
+	"now()"
+	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_authid r ON r.oid = c.relowner"
+	" WHERE s.stream = $1 AND s.wanted AND s.halted AND c.oid = s.stream AND r.rolcanlogin"
+	" AND pg_catalog.has_database_privilege(c.relowner, (SELECT d.oid FROM pg_catalog.pg_database d"
+	" WHERE d.datname = pg_catalog.current_database()), 'CONNECT')",
+	1,
+	{REGCLASSOID},
+	NULL};
+
 static CatalogStatement find_wanted = {
 	"SELECT fixed FROM streamagg.stream_catalog WHERE stream = $1 AND wanted AND NOT halted"
 	" AND identity = $2",
@@ -157,16 +169,72 @@ control_halt(Oid stream, const char *code, const char *reason)
 }
 
 void
-control_back_off(StreamSlot *slot, const char *code, const char *reason)
+control_require_not_blocked(Oid stream)
 {
-	int64 pause = (int64) 1000 << Min(slot->failures, 6);
+	StreamSlot copy = {0};
+	const StreamSlot *slot;
 
-	/* jitter, so that many streams do not come back in one moment */
-	pause = Min(pause, 60000) * (0.75 + 0.5 * pg_prng_double(&pg_global_prng_state));
+	LWLockAcquire(shared->lock, LW_SHARED);
+	slot = shared_find_slot(MyDatabaseId, stream);
+	if (slot)
+		copy = *slot;
+	LWLockRelease(shared->lock);
+	if (copy.state == SLOT_BLOCKED)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("stream \"%s\" is blocked", get_rel_name(stream)),
+						errdetail("%s: %s", copy.code, copy.reason),
+						errhint("It goes on by itself when the cause is removed.")));
+}
+
+/* start() of a stream that pauses after a failure: it is tried at once. */
+static void
+cut_pause(Oid stream)
+{
+	StreamSlot *slot;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = shared_find_slot(MyDatabaseId, stream);
+	if (slot && slot->pid == 0 && slot->next_retry != 0)
+		slot->next_retry = GetCurrentTimestamp();
+	LWLockRelease(shared->lock);
+	session_changed();
+}
+
+bool
+control_lift(Oid stream)
+{
+	Datum value = ObjectIdGetDatum(stream);
+
+	if (catalog_execute(&lift_stream, &value, NULL) == 0)
+		return false;
+	event_log(stream, "retry", "what it depends on has changed");
+	return true;
+}
+
+/* The pause doubles with each failure; jitter, so that many streams do not come back in one moment. */
+static void
+pause_stream(StreamSlot *slot, int64 first_ms, int64 longest_ms)
+{
+	int64 pause = Min(first_ms << Min(slot->failures, 6), longest_ms);
+
+	pause *= 0.75 + 0.5 * pg_prng_double(&pg_global_prng_state);
 	slot->failures++;
 	slot->restarts++;
 	slot->next_retry = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause);
+}
+
+void
+control_back_off(StreamSlot *slot, const char *code, const char *reason)
+{
+	pause_stream(slot, 1000, 60000);
 	shared_set_state(slot, SLOT_BACKOFF, code, reason);
+}
+
+void
+control_block(StreamSlot *slot, const char *code, const char *reason)
+{
+	pause_stream(slot, 5000, 30000);
+	shared_set_state(slot, SLOT_BLOCKED, code, reason);
 }
 
 void
@@ -273,7 +341,10 @@ streamagg_start(PG_FUNCTION_ARGS)
 	stream_require_control(relid);
 	started = start_stream(relid);
 	if (!started)
+	{
+		cut_pause(relid);
 		ereport(NOTICE, (errmsg("stream \"%s\" is running already", get_rel_name(relid))));
+	}
 	PG_RETURN_BOOL(started);
 }
 

@@ -148,6 +148,15 @@ reader_take(Reader *reader)
 	return found;
 }
 
+bool
+reader_is_at_end(const Reader *reader)
+{
+	for (int i = 0; i < reader->count; i++)
+		if (!reader->partitions[i].at_end)
+			return false;
+	return true;
+}
+
 void
 reader_release(Reader *reader)
 {

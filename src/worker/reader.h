@@ -52,6 +52,9 @@ typedef enum ReaderFound
 
 /* Takes messages, without waiting, and notes which partitions they end; a set of the bits above. */
 extern int reader_take(Reader *reader);
+/* All partitions are read to their ends. */
+extern bool reader_is_at_end(const Reader *reader);
+
 /* After a batch, or instead of one: what was taken is given back. */
 extern void reader_release(Reader *reader);
 

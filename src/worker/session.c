@@ -45,7 +45,7 @@ at_end(XactEvent event, void *argument)
 	if (held != NIL)
 		let_go();
 	if (changed)
-		shared_wake_keeper(MyDatabaseId);
+		shared_wake_keeper(MyDatabaseId, true);
 	held = NIL;
 	started = NIL;
 	changed = false;

@@ -163,7 +163,7 @@ shared_wake_launcher(void)
 
 /* The keeper, or the launcher where there is none yet, looks at what shall run. */
 void
-shared_wake_keeper(Oid database)
+shared_wake_keeper(Oid database, bool touched)
 {
 	DatabaseSlot *found;
 
@@ -172,6 +172,7 @@ shared_wake_keeper(Oid database)
 	if (found)
 	{
 		found->dirty = true;
+		found->touched = found->touched || touched;
 		if (found->pid != 0)
 			SetLatch(found->latch);
 		else if (shared->launcher_pid != 0)
@@ -197,6 +198,8 @@ state_name(const StreamSlot *slot)
 			return "running";
 		case SLOT_BACKOFF:
 			return "backoff";
+		case SLOT_BLOCKED:
+			return "blocked";
 		default:
 			return "starting";
 	}

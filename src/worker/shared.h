@@ -15,7 +15,8 @@ typedef enum SlotState
 	SLOT_FREE,
 	SLOT_STARTING,
 	SLOT_RUNNING,
-	SLOT_BACKOFF
+	SLOT_BACKOFF,
+	SLOT_BLOCKED /* waits for something outside; looks now and then */
 } SlotState;
 
 /* A stream that shall run. */
@@ -48,6 +49,7 @@ typedef struct DatabaseSlot
 	pid_t pid;	  /* of the keeper; 0: none */
 	Latch *latch;
 	bool dirty;				/* what shall run has changed */
+	bool touched;			/* and so has what streams may wait for */
 	bool blocked;			/* DROP DATABASE or DROP EXTENSION is under way */
 	TimestampTz next_retry; /* after a keeper failed */
 } DatabaseSlot;
@@ -76,7 +78,8 @@ extern DatabaseSlot *shared_find_database(Oid database);		/* locked */
 extern void shared_set_state(StreamSlot *slot, SlotState state, const char *code,
 							 const char *reason);	/* locked */
 extern void shared_set_keepers_latch(Oid database); /* locked */
-extern void shared_wake_keeper(Oid database);
+/* touched: somebody did what may help streams that wait. */
+extern void shared_wake_keeper(Oid database, bool touched);
 extern void shared_wake_launcher(void);
 
 #endif
