@@ -84,6 +84,8 @@ OBJS = \
 	src/kafka/probe.o \
 	src/kafka/producer.o \
 	src/kafka/security.o \
+	src/worker/attempt.o \
+	src/worker/connection.o \
 	src/worker/consumer.o \
 	src/worker/control.o \
 	src/worker/failure.o \

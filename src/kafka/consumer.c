@@ -33,6 +33,7 @@ struct KafkaConsumer
 	rd_kafka_topic_t *topic;
 	int event_fd;
 	int capacity;
+	int limit; /* no more than these of them */
 	int count;
 	int64 bytes; /* of the messages taken */
 	int64 max_bytes;
@@ -89,7 +90,7 @@ kafka_consumer_create(const KafkaConsumerConfig *config)
 
 	kafka_require_topic(config->topic);
 	consumer->context = context;
-	consumer->capacity = config->max_messages;
+	consumer->capacity = consumer->limit = config->max_messages;
 	consumer->max_bytes = (int64) config->memory_kb * 1024;
 	consumer->messages =
 		MemoryContextAllocHuge(context, sizeof(void *) * (Size) consumer->capacity);
@@ -311,7 +312,7 @@ int
 kafka_consumer_take(KafkaConsumer *consumer)
 {
 	ssize_t taken;
-	int wanted = Min(consumer->capacity - consumer->count, CHUNK);
+	int wanted = Min(consumer->limit - consumer->count, CHUNK);
 	int kept = consumer->count;
 
 	kafka_client_serve(consumer->client);
@@ -362,6 +363,12 @@ kafka_consumer_nudge(KafkaConsumer *consumer, int partitions)
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
+void
+kafka_consumer_limit(KafkaConsumer *consumer, int messages)
+{
+	consumer->limit = messages > 0 ? Min(messages, consumer->capacity) : consumer->capacity;
+}
+
 int
 kafka_consumer_count(const KafkaConsumer *consumer)
 {
@@ -371,7 +378,7 @@ kafka_consumer_count(const KafkaConsumer *consumer)
 bool
 kafka_consumer_is_full(const KafkaConsumer *consumer)
 {
-	return consumer->count == consumer->capacity || consumer->bytes >= consumer->max_bytes;
+	return consumer->count >= consumer->limit || consumer->bytes >= consumer->max_bytes;
 }
 
 KafkaMessageKind

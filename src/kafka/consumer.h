@@ -75,6 +75,8 @@ extern void kafka_consumer_pause(KafkaConsumer *consumer, int32 partition);
 extern int kafka_consumer_take(KafkaConsumer *consumer);
 /* After much was taken, or when nothing comes though it should: see consumer.c; never waits. */
 extern void kafka_consumer_nudge(KafkaConsumer *consumer, int partitions);
+/* No more messages in a batch than these; 0: max_messages. */
+extern void kafka_consumer_limit(KafkaConsumer *consumer, int messages);
 extern int kafka_consumer_count(const KafkaConsumer *consumer);
 extern bool kafka_consumer_is_full(const KafkaConsumer *consumer);
 extern void

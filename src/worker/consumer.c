@@ -21,13 +21,14 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/wait_event.h"
 
 #include "aggregate/run.h"
+#include "attempt.h"
 #include "bad_share.h"
 #include "catalog.h"
 #include "compat.h"
+#include "connection.h"
 #include "consumer.h"
 #include "failure.h"
 #include "feed.h"
@@ -38,7 +39,6 @@
 #include "standing.h"
 #include "streamagg.h"
 
-#define MAX_BATCH 100000
 #define MAX_POISONED_BATCHES 10
 
 typedef struct Worker
@@ -50,6 +50,7 @@ typedef struct Worker
 	Reader *reader;
 	WaitEventSet *events;
 	double commit_ms; /* of the last batch */
+	Attempt attempt;
 	BadShare share;
 	bool catching_up;	  /* full batches since there was last nothing to do */
 	int poisoned_batches; /* in a row, in which no row was accepted */
@@ -57,10 +58,7 @@ typedef struct Worker
 } Worker;
 
 static Worker worker;
-static bool stale = true;		 /* a definition has changed */
-static bool reconnect = false;	 /* the server's or the user's properties have */
-static uint32 server_hash;		 /* of the catalogue rows that they are in */
-static uint32 mapping_hashes[2]; /* the owner's and PUBLIC's */
+static bool stale = true; /* a definition has changed */
 
 /* ---------------------------------------------------------------- definitions */
 
@@ -75,30 +73,6 @@ on_relation_change(Datum argument, Oid relid)
 	foreach (cell, worker.aggregates)
 		if (((Aggregate *) lfirst(cell))->state == relid)
 			stale = true;
-}
-
-/* hash 0: everything may have changed, which is no reason to think that this has */
-static void
-on_connection_change(Datum argument, int cache, uint32 hash)
-{
-	if (cache == FOREIGNSERVEROID)
-		reconnect = reconnect || hash == server_hash;
-	else
-		reconnect = reconnect || hash == mapping_hashes[0] || hash == mapping_hashes[1];
-}
-
-static void
-watch_connection(void)
-{
-	Datum server = ObjectIdGetDatum(worker.stream->server);
-
-	server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, server);
-	mapping_hashes[0] = GetSysCacheHashValue2(USERMAPPINGUSERSERVER,
-											  ObjectIdGetDatum(worker.stream->owner), server);
-	mapping_hashes[1] =
-		GetSysCacheHashValue2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), server);
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_connection_change, 0);
-	CacheRegisterSyscacheCallback(USERMAPPINGUSERSERVER, on_connection_change, 0);
 }
 
 /* Inside a transaction.  The stream itself may be gone: then the worker ends. */
@@ -165,6 +139,20 @@ commit(void)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
+/* After a lack of memory or disk batches begin small and double, as long as they go well. */
+static void
+size_batch(bool went_well)
+{
+	int limit = worker.slot->batch_limit;
+
+	if (limit > 0 && went_well)
+		limit = limit < WORKER_MAX_BATCH / 2 ? limit * 2 : 0;
+	worker.slot->batch_limit = limit;
+	if (worker.attempt.limit > 0 && (limit == 0 || worker.attempt.limit < limit))
+		limit = worker.attempt.limit;
+	kafka_consumer_limit(worker.reader->consumer, limit);
+}
+
 /* Another process wrote for this stream: its offsets are not ours any more. */
 static void
 fence(const Ingest *ingest)
@@ -223,6 +211,7 @@ run_one_batch(double read_ms)
 		kafka_consumer_nudge(worker.reader->consumer, worker.reader->count);
 		worker.catching_up = true;
 	}
+	attempt_mark(&worker.attempt, worker.stream, worker.slot, worker.reader->consumer);
 	begin();
 	ingest = ingest_begin(worker.stream);
 	ingest->aggregates = worker.aggregates;
@@ -239,7 +228,10 @@ run_one_batch(double read_ms)
 	total = ingest->total;
 	poisoned = ingest->poisoned;
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
+	attempt_succeed(&worker.attempt, worker.stream, worker.reader->consumer);
 	commit();
+	attempt_committed(&worker.attempt, worker.slot);
+	size_batch(true);
 	reader_release(worker.reader);
 	judge_quality(&total, poisoned);
 }
@@ -271,7 +263,7 @@ shall_stop(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	if (reconnect && !worker.slot->stop)
+	if (connection_changed() && !worker.slot->stop)
 		worker.slot->again = true;
 	return worker.slot->stop || worker.slot->again || !streamagg_enabled;
 }
@@ -391,6 +383,8 @@ detach(int code, Datum argument)
 	worker.slot->latch = NULL;
 	worker.slot->rows_per_second = 0;
 	worker.slot->busy = 0;
+	if (shared->suspect == MyProcPid)
+		shared->suspect = 0;
 	if (OidIsValid(worker.slot->database))
 		shared_set_keepers_latch(worker.slot->database);
 	ConditionVariableBroadcast(&shared->ended);
@@ -450,10 +444,12 @@ open_stream(void)
 	name = MemoryContextStrdup(TopMemoryContext, display_name(worker.slot->stream));
 	SetConfigOption("application_name", name, PGC_USERSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(name);
-	watch_connection();
+	connection_watch(worker.stream->server, worker.stream->owner);
 	/* the connection's properties are catalogue rows, so this needs the transaction, too */
-	worker.reader = reader_open(worker.stream, MAX_BATCH);
+	worker.reader = reader_open(worker.stream, WORKER_MAX_BATCH);
+	attempt_load(&worker.attempt, worker.stream, worker.slot);
 	commit();
+	size_batch(false);
 	watch_events();
 }
 

@@ -15,7 +15,9 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "attempt.h"
 #include "control.h"
+#include "consumer.h"
 #include "failure.h"
 #include "kafka/consumer.h"
 #include "settings.h"
@@ -86,6 +88,8 @@ waits_for_outside(int code)
 static Verdict
 judge(const StreamSlot *slot, int code)
 {
+	if (code == ERRCODE_CRASH_SHUTDOWN)
+		return HALTED;
 	switch (sqlstate_class(code))
 	{
 		case SQLSTATE_TRANSIENT:
@@ -137,9 +141,12 @@ failure_handle(StreamSlot *slot, const char *stream)
 	ereport(LOG, (errmsg("stream \"%s\" %s: %s", stream, verdict_words[verdict], reason),
 				  errdetail("SQLSTATE %s at %s:%d.", code, error->filename, error->lineno)));
 	RESUME_INTERRUPTS();
+	attempt_fail(slot->stream);
 	if (verdict == HALTED)
 		halt(slot->stream, code, reason);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+		slot->batch_limit = Max((slot->batch_limit ? slot->batch_limit : WORKER_MAX_BATCH) / 4, 1);
 	if (verdict == TRY_AGAIN)
 		control_back_off(slot, code, reason);
 	else if (verdict == BLOCKED)

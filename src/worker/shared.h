@@ -32,10 +32,12 @@ typedef struct StreamSlot
 	int failures; /* in a row */
 	pid_t pid;	  /* of the worker; 0: none */
 	Latch *latch;
-	bool wanted; /* as the keeper last read it */
-	bool again;	 /* the worker asks to be started anew at once */
-	bool stop;	 /* the worker shall end after its batch … */
-	int holders; /* … and stay ended while sessions hold it */
+	bool wanted;	 /* as the keeper last read it */
+	bool again;		 /* the worker asks to be started anew at once */
+	bool stop;		 /* the worker shall end after its batch … */
+	int holders;	 /* … and stay ended while sessions hold it */
+	bool survived;	 /* a batch is committed since the server crashed */
+	int batch_limit; /* records of a batch, while memory or disk are short; 0: none */
 	double rows_per_second;
 	double busy;
 	char code[6];
@@ -60,6 +62,9 @@ typedef struct Shared
 	pid_t launcher_pid;
 	Latch *launcher_latch;
 	ConditionVariable ended; /* a worker or keeper has ended */
+	TimestampTz epoch;		 /* when this memory was made: after each crash anew */
+	bool crashed;			 /* the server has, just before */
+	pid_t suspect;			 /* the worker whose batch may crash it again; 0: none */
 	int count;				 /* of slots, and of databases */
 	DatabaseSlot *databases;
 	StreamSlot slots[FLEXIBLE_ARRAY_MEMBER];
