@@ -88,6 +88,7 @@ OBJS = \
 	src/worker/connection.o \
 	src/worker/consumer.o \
 	src/worker/control.o \
+	src/worker/control_state.o \
 	src/worker/failure.o \
 	src/worker/feed.o \
 	src/worker/keeper.o \
