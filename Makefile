@@ -77,12 +77,14 @@ OBJS = \
 	src/aggregate/run.o \
 	src/aggregate/target.o \
 	src/aggregate/window.o \
+	src/kafka/ask.o \
 	src/kafka/client.o \
 	src/kafka/config.o \
 	src/kafka/consumer.o \
 	src/kafka/credentials.o \
 	src/kafka/probe.o \
 	src/kafka/producer.o \
+	src/kafka/pulse.o \
 	src/kafka/security.o \
 	src/worker/attempt.o \
 	src/worker/connection.o \

@@ -15,32 +15,13 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "client.h"
-#include "kafka/consumer.h"
+#include "consumer_struct.h"
 #include "streamagg.h"
 
-#define PATIENCE_MS 10000
 #define CHUNK 4096
 #define AHEAD 8 /* messages */
 #define AHEAD_BYTES 256
 #define WITH_QUEUE_BACKOFF 0x02020000 /* the property fetch.queue.backoff.ms */
-
-struct KafkaConsumer
-{
-	MemoryContext context; /* holds this and the messages' array */
-	rd_kafka_t *client;
-	rd_kafka_queue_t *queue;
-	rd_kafka_topic_t *topic;
-	int event_fd;
-	int capacity;
-	int limit; /* no more than these of them */
-	int count;
-	int64 bytes; /* of the messages taken */
-	int64 max_bytes;
-	rd_kafka_message_t **messages;
-	rd_kafka_message_t *failure; /* that is being raised: the library counts it until it is freed */
-	KafkaTrouble trouble;
-};
 
 /* ---------------------------------------------------------------- life */
 
@@ -90,6 +71,7 @@ kafka_consumer_create(const KafkaConsumerConfig *config)
 
 	kafka_require_topic(config->topic);
 	consumer->context = context;
+	consumer->far = config->far;
 	consumer->capacity = consumer->limit = config->max_messages;
 	consumer->max_bytes = (int64) config->memory_kb * 1024;
 	consumer->messages =
@@ -118,8 +100,8 @@ kafka_consumer_destroy(KafkaConsumer *consumer)
 
 /* ---------------------------------------------------------------- questions to the brokers */
 
-static void
-raise_for_topic(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
+void
+kafka_consumer_raise(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
 {
 	KafkaTrouble trouble = consumer->trouble;
 
@@ -142,8 +124,8 @@ wait_or_raise(KafkaConsumer *consumer, rd_kafka_resp_err_t error, TimestampTz st
 	CHECK_FOR_INTERRUPTS();
 	kafka_client_serve(consumer->client);
 	if (!kafka_is_passing(error) || kafka_is_hopeless(&consumer->trouble) ||
-		TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
-		raise_for_topic(consumer, error);
+		TimestampDifferenceExceeds(start, GetCurrentTimestamp(), KAFKA_PATIENCE_MS))
+		kafka_consumer_raise(consumer, error);
 }
 
 int
@@ -154,7 +136,7 @@ kafka_consumer_partitions(KafkaConsumer *consumer)
 	for (;;)
 	{
 		int count;
-		rd_kafka_resp_err_t error = kafka_ask_partitions(consumer->client, consumer->topic, &count);
+		rd_kafka_resp_err_t error = kafka_consumer_ask_partitions(consumer, &count);
 
 		if (error == 0)
 		{
@@ -165,31 +147,30 @@ kafka_consumer_partitions(KafkaConsumer *consumer)
 	}
 }
 
-int
-kafka_consumer_peek_partitions(KafkaConsumer *consumer)
-{
-	int count;
-
-	if (kafka_ask_partitions(consumer->client, consumer->topic, &count) == 0)
-		kafka_trouble_clear(&consumer->trouble);
-	return count;
-}
-
 /*
  * rd_kafka_query_watermark_offsets has no bound while a broker is down (2.0.2 waits for its reply for
  * ever); a look-up by time has, and the times -2 and -1 mean first and last.
  */
 static rd_kafka_resp_err_t
-ask_offsets(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
+ask_offsets(KafkaConsumer *consumer, KafkaLookup *lookups, int count, bool far)
 {
 	const char *topic = rd_kafka_topic_name(consumer->topic);
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
 	rd_kafka_resp_err_t error;
+	KafkaAsk *ask = NULL;
 
 	for (int i = 0; i < count; i++)
 		rd_kafka_topic_partition_list_add(list, topic, lookups[i].partition)->offset =
 			lookups[i].time;
-	error = rd_kafka_offsets_for_times(consumer->client, list, KAFKA_SLICE_MS);
+	if (far)
+	{
+		ask = kafka_ask(consumer->client, topic, list, KAFKA_PATIENCE_MS);
+		error = kafka_ask_wait(ask, &consumer->trouble);
+		if (!ask->answered)
+			return error;
+	}
+	else
+		error = rd_kafka_offsets_for_times(consumer->client, list, KAFKA_SLICE_MS);
 	for (int i = 0; i < count && error == 0; i++)
 	{
 		error = list->elems[i].err;
@@ -197,7 +178,10 @@ ask_offsets(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
 		if (error == 0 && lookups[i].offset < 0 && lookups[i].time < 0)
 			error = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	}
-	rd_kafka_topic_partition_list_destroy(list);
+	if (ask)
+		kafka_ask_free(ask);
+	else
+		rd_kafka_topic_partition_list_destroy(list);
 	return error;
 }
 
@@ -205,7 +189,7 @@ bool
 kafka_consumer_peek_end(KafkaConsumer *consumer, int32 partition, int64 *end)
 {
 	KafkaLookup lookup = {partition, KAFKA_LAST, -1};
-	bool known = ask_offsets(consumer, &lookup, 1) == 0;
+	bool known = ask_offsets(consumer, &lookup, 1, false) == 0;
 
 	*end = lookup.offset;
 	return known;
@@ -217,7 +201,7 @@ kafka_consumer_look_up(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
 	TimestampTz start = GetCurrentTimestamp();
 	rd_kafka_resp_err_t error;
 
-	while (count > 0 && (error = ask_offsets(consumer, lookups, count)) != 0)
+	while (count > 0 && (error = ask_offsets(consumer, lookups, count, consumer->far)) != 0)
 		wait_or_raise(consumer, error, start);
 }
 
@@ -255,7 +239,7 @@ kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const in
 	error = rd_kafka_assign(consumer->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (error)
-		raise_for_topic(consumer, error);
+		kafka_consumer_raise(consumer, error);
 }
 
 void

@@ -13,6 +13,7 @@ typedef struct KafkaConsumerConfig
 	const char *topic;
 	int max_messages; /* of a batch */
 	int memory_kb;	  /* for records read ahead, and as much for those taken */
+	bool far;		  /* questions wait for answers of brokers that are far away, up to 10 s */
 	int read_ahead; /* no more records, and no more memory, whatever the server's options are; 0: theirs */
 } KafkaConsumerConfig;
 
@@ -55,8 +56,17 @@ extern void kafka_consumer_destroy(KafkaConsumer *consumer);
 
 /* Number of the topic's partitions, from the brokers. */
 extern int kafka_consumer_partitions(KafkaConsumer *consumer);
-/* The same without waiting longer than a slice; -1 when unknown. */
-extern int kafka_consumer_peek_partitions(KafkaConsumer *consumer);
+/*
+ * How the topic is, as far as brokers answer: asks when nothing is asked; false until the answer has come,
+ * or the wait for it is over.  Never waits itself.  Errors: 42704, 42501 what brokers say of the topic.
+ */
+typedef struct KafkaPulse
+{
+	int partitions; /* -1 unknown */
+	int leaderless; /* the first partition without a leader; -1 none */
+	bool is_answered;
+} KafkaPulse;
+extern bool kafka_consumer_feel_pulse(KafkaConsumer *consumer, KafkaPulse *pulse);
 /* Offsets by time, from the brokers: of several partitions, or of one. */
 extern void kafka_consumer_look_up(KafkaConsumer *consumer, KafkaLookup *lookups, int count);
 extern int64 kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, int64 time);
@@ -99,6 +109,9 @@ extern void kafka_consumer_drain_socket(KafkaConsumer *consumer);
  * it needs may come at any time.
  */
 extern bool kafka_broker_refused(void);
+
+/* Some of the library's threads could not be ended: exit() would pull the ground from under them. */
+extern bool kafka_threads_are_left(void);
 
 /* Why no broker can be reached just now; NULL when all is well as far as known. */
 extern const char *kafka_consumer_trouble(const KafkaConsumer *consumer);

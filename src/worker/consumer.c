@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -343,7 +345,7 @@ consume(void)
 		double start = 0;
 
 		standing_report_trouble(&worker.standing, worker.slot, worker.stream->name,
-								kafka_consumer_trouble(worker.reader->consumer));
+								reader_trouble(worker.reader));
 		AcceptInvalidationMessages();
 		if (stale)
 		{
@@ -398,6 +400,14 @@ close_reader(int code, Datum argument)
 	if (worker.reader && worker.reader->consumer)
 		kafka_consumer_destroy(worker.reader->consumer);
 	worker.reader = NULL;
+}
+
+/* Behind all other ends of the process. */
+static void
+end_quietly(int code, Datum argument)
+{
+	if (kafka_threads_are_left())
+		_exit(code);
 }
 
 /* False when the slot was given up meanwhile, or has a worker. */
@@ -462,6 +472,7 @@ streamagg_worker_main(Datum slot)
 	BackgroundWorkerUnblockSignals();
 	if (!attach(DatumGetInt32(slot)))
 		proc_exit(0);
+	on_proc_exit(end_quietly, 0);
 	before_shmem_exit(detach, 0);
 	before_shmem_exit(close_reader, 0);
 	BackgroundWorkerInitializeConnectionByOid(worker.slot->database, worker.slot->owner, 0);

@@ -20,6 +20,8 @@
 #define RECORDS_SHARE 8
 #define NAP_MS 1000
 #define CONFIRM_AGAIN_MS 1000
+#define ANSWER_MS 3000
+#define SILENCE_MS 12000
 
 double
 reader_clock(void)
@@ -34,9 +36,16 @@ Reader *
 reader_open(const Stream *stream, int max_messages)
 {
 	Reader *reader = MemoryContextAllocZero(TopMemoryContext, sizeof(Reader));
-	KafkaConsumerConfig config = {stream->server, stream->owner, stream->topic, max_messages,
-								  streamagg_worker_memory / RECORDS_SHARE};
+	KafkaConsumerConfig config = {
+		.server = stream->server,
+		.user = stream->owner,
+		.topic = stream->topic,
+		.max_messages = max_messages,
+		.memory_kb = streamagg_worker_memory / RECORDS_SHARE,
+		.far = true,
+	};
 
+	reader->leaderless = -1;
 	reader->consumer = kafka_consumer_create(&config);
 	return reader;
 }
@@ -94,9 +103,11 @@ reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 		memset(&reader->partitions[i], 0, sizeof(ReaderPartition));
 		reader->partitions[i].next_offset = partition->next_offset;
 		reader->partitions[i].idle = partition->idle;
+		reader->partitions[i].heard = reader_clock();
 	}
 	reader->count = count;
 	reader->all_idle_since = 0;
+	reader->heard = reader_clock();
 	reader->looked_for_partitions = reader_clock();
 	kafka_consumer_assign(reader->consumer, ids, offsets, count);
 }
@@ -104,27 +115,71 @@ reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 bool
 reader_has_grown(Reader *reader)
 {
-	if (reader_clock() - reader->looked_for_partitions < DISCOVERY_MS)
+	double now = reader_clock();
+	KafkaPulse pulse;
+
+	if (reader->asked == 0 && now - reader->looked_for_partitions < DISCOVERY_MS)
 		return false;
-	reader->looked_for_partitions = reader_clock();
-	return kafka_consumer_peek_partitions(reader->consumer) > reader->count;
+	if (reader->asked == 0)
+		reader->asked = now;
+	if (!kafka_consumer_feel_pulse(reader->consumer, &pulse) || !pulse.is_answered)
+		return false;
+	reader->asked = 0;
+	reader->heard = reader->looked_for_partitions = now;
+	reader->leaderless = pulse.leaderless;
+	return pulse.partitions > reader->count;
+}
+
+/*
+ * The library says nothing of a broker that takes everything and answers nothing, nor of partitions
+ * without a leader, so the worker looks at what it hears itself.
+ */
+const char *
+reader_trouble(const Reader *reader)
+{
+	static char text[300];
+	const char *trouble = kafka_consumer_trouble(reader->consumer);
+	double now = reader_clock();
+
+	if (trouble)
+	{
+		snprintf(text, sizeof(text), "no broker can be reached: %s", trouble);
+		return text;
+	}
+	if (reader->asked > 0 && now - reader->asked > ANSWER_MS && now - reader->heard > ANSWER_MS)
+		return "the brokers do not answer";
+	if (reader->leaderless >= 0)
+	{
+		snprintf(text, sizeof(text), "partition %d has no leader", reader->leaderless);
+		return text;
+	}
+	if (!reader->is_quiet)
+		return NULL;
+	for (int i = 0; i < reader->count; i++)
+		if (!reader->partitions[i].at_end && now - reader->partitions[i].heard > SILENCE_MS)
+		{
+			snprintf(text, sizeof(text), "nothing comes from partition %d", i);
+			return text;
+		}
+	return NULL;
 }
 
 /* ---------------------------------------------------------------- messages */
 
 /* True when the message is something to commit. */
 static bool
-note_message(Reader *reader, KafkaMessageKind kind, int32 id, int64 offset)
+note_message(Reader *reader, KafkaMessageKind kind, int32 id, int64 offset, double now)
 {
 	ReaderPartition *partition = &reader->partitions[id];
 
+	partition->heard = now;
 	if (kind == KAFKA_RECORD)
 	{
 		partition->at_end = false;
 		return true;
 	}
 	if (!partition->at_end)
-		partition->at_end_since = reader_clock();
+		partition->at_end_since = now;
 	partition->at_end = true;
 	return offset > partition->next_offset;
 }
@@ -134,7 +189,11 @@ reader_take(Reader *reader)
 {
 	int count = kafka_consumer_take(reader->consumer);
 	int found = count > reader->noted ? READER_TOOK : READER_NOTHING;
+	double now = reader_clock();
 
+	reader->is_quiet = found == READER_NOTHING;
+	if (found)
+		reader->heard = now;
 	for (; reader->noted < count; reader->noted++)
 	{
 		int32 partition;
@@ -142,7 +201,7 @@ reader_take(Reader *reader)
 		KafkaMessageKind kind =
 			kafka_consumer_place(reader->consumer, reader->noted, &partition, &offset);
 
-		if (partition < reader->count && note_message(reader, kind, partition, offset))
+		if (partition < reader->count && note_message(reader, kind, partition, offset, now))
 			found |= READER_COMMITTABLE;
 	}
 	return found;

@@ -14,6 +14,7 @@ typedef struct ReaderPartition
 	bool idle;		   /* as committed */
 	bool at_end;
 	double at_end_since; /* monotonic milliseconds */
+	double heard;		 /* likewise: the last message or end */
 } ReaderPartition;
 
 typedef struct Reader
@@ -26,7 +27,11 @@ typedef struct Reader
 	int64 batch;				 /* as committed */
 	double all_idle_since;		 /* monotonic milliseconds; 0: not all are */
 	double looked_for_partitions;
-	int noted; /* messages taken and looked at since the last batch */
+	double asked;	/* since when brokers owe an answer; 0: they do not */
+	double heard;	/* the last of anything */
+	int leaderless; /* a partition without a leader; -1: none */
+	bool is_quiet;	/* the last look found nothing */
+	int noted;		/* messages taken and looked at since the last batch */
 } Reader;
 
 /* Monotonic milliseconds. */
@@ -40,8 +45,10 @@ extern Reader *reader_open(const Stream *stream, int max_messages);
  * transaction; new ones are added to its progress.
  */
 extern void reader_assign(Reader *reader, const Stream *stream, Ingest *ingest);
-/* Whether the topic has partitions that are not assigned; asks at most every few seconds. */
+/* Whether the topic has partitions that are not assigned; asks every ten seconds, without waiting. */
 extern bool reader_has_grown(Reader *reader);
+/* Why nothing, or not everything, can be read just now; NULL when all is well as far as known. */
+extern const char *reader_trouble(const Reader *reader);
 
 typedef enum ReaderFound
 {

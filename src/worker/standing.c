@@ -64,6 +64,6 @@ standing_report_trouble(Standing *standing, StreamSlot *slot, const char *stream
 	if (reader_clock() - standing->trouble_since < TROUBLE_MS || standing->in_trouble)
 		return;
 	standing->in_trouble = true;
-	set_state(slot, SLOT_BACKOFF, "08006", psprintf("no broker can be reached: %s", trouble));
-	ereport(LOG, (errmsg("stream \"%s\": no broker can be reached: %s", stream, trouble)));
+	set_state(slot, SLOT_BACKOFF, "08006", trouble);
+	ereport(LOG, (errmsg("stream \"%s\": %s", stream, trouble)));
 }

@@ -24,7 +24,7 @@ extern void standing_report_rate(Standing *standing, StreamSlot *slot);
 /* A batch is committed, or all is read: the stream runs, whatever was before. */
 extern void standing_prove(Standing *standing, StreamSlot *slot);
 
-/* trouble: why no broker can be reached, or NULL. */
+/* trouble: why nothing can be read, or NULL. */
 extern void standing_report_trouble(Standing *standing, StreamSlot *slot, const char *stream,
 									const char *trouble);
 
