@@ -77,7 +77,8 @@ on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
 	/* that all brokers are down says less than why */
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && trouble->error)
 		return;
-	trouble->error = error;
+	/* what is no broker answers by numbers that mean nothing */
+	trouble->error = strstr(text, "Invalid response size") ? RD_KAFKA_RESP_ERR__BAD_MSG : error;
 	keep_text(trouble->text, text, trouble);
 }
 
@@ -391,6 +392,10 @@ kafka_hint(rd_kafka_resp_err_t error)
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 			return "The broker's ACLs must allow READ and DESCRIBE on the topic, and WRITE for "
 				   "INSERT.";
+		case RD_KAFKA_RESP_ERR__BAD_MSG:
+			return "Check bootstrap_servers and security_protocol of the server: what answers "
+				   "there "
+				   "does not speak Kafka's protocol, or TLS where none is expected.";
 		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
 		case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
 			return "The topic's max.message.bytes and the stream's max_message_bytes say how long "
@@ -449,7 +454,10 @@ kafka_raise(const char *what, const KafkaTrouble *trouble)
 	rd_kafka_resp_err_t error = trouble->error ? trouble->error : RD_KAFKA_RESP_ERR__TRANSPORT;
 
 	kafka_note_raised(error);
-	ereport(ERROR, (errcode(kafka_sqlstate(error)), errmsg("%s", what),
+	/* of a record it would mean that it is damaged, of a question that no broker has answered */
+	ereport(ERROR, (errcode(error == RD_KAFKA_RESP_ERR__BAD_MSG ? ERRCODE_PROTOCOL_VIOLATION
+																: kafka_sqlstate(error)),
+					errmsg("%s", what),
 					*trouble->text ? errdetail("%s.", kafka_clean_text(trouble->text))
 								   : errdetail("%s.", rd_kafka_err2str(error)),
 					errhint("%s", kafka_hint(error))));

@@ -133,7 +133,7 @@ subtest 'A11: a port that is not Kafka' => sub {
     sql(q{SELECT streamagg.stop('s')});
     mode('garbage');
     sql(q{SELECT streamagg.start('s')});
-    is_told_within(60, 'backoff|08P01', qr/not Kafka|protocol/i);
+    is_told_within(60, 'backoff|08P01', qr/does not speak Kafka's protocol/);
     mode('pass');
     produce(100);
     all_is_there('Kafka after all');
