@@ -26,6 +26,7 @@
 #include "control.h"
 #include "keeper.h"
 #include "quarantine.h"
+#include "settings.h"
 #include "shared.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -467,6 +468,7 @@ streamagg_keeper_main(Datum database)
 	if (!attach(DatumGetObjectId(database)))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	settings_apply();
 	watch_begin();
 	handles = MemoryContextAllocZero(TopMemoryContext, sizeof(*handles) * shared->count);
 	keep();
