@@ -98,12 +98,15 @@ CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE public
 CREATE TRIGGER t AFTER INSERT OR UPDATE ON s_count_state FOR EACH STATEMENT EXECUTE FUNCTION touch();
 END
     my $session = $node->background_psql('postgres');
-    # the session waits for long before it looks for a deadlock: the worker is the one that finds it
+    # the session waits for long before it looks for a deadlock: the worker is the one that finds it, and
+    # late enough to have one
+    $node->append_conf('postgresql.conf', q{deadlock_timeout = '5s'});
+    $node->reload;
     $session->query("SET deadlock_timeout = '30s'; BEGIN; UPDATE other SET n = n");
     produce('s', 10);
     wait_until('a batch that waits', sub { sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 's' AND wait_event_type = 'Lock'}) });
     $session->query_until(qr/asked/, "\\echo asked\nUPDATE s_count_state SET updated_at = updated_at;\n");
-    wait_until('the deadlock', sub { slurp_file($node->logfile) =~ /40P01.*tries again/ });
+    wait_until('the deadlock', sub { slurp_file($node->logfile) =~ /tries again: deadlock detected/ });
     $session->query('ROLLBACK');
     $session->quit;
     all_is_there('s', 'the batch is retried');
