@@ -213,6 +213,7 @@ run_one_batch(double read_ms)
 		kafka_consumer_nudge(worker.reader->consumer, worker.reader->count);
 		worker.catching_up = true;
 	}
+	worker.slot->batch_size = kafka_consumer_count(worker.reader->consumer);
 	attempt_mark(&worker.attempt, worker.stream, worker.slot, worker.reader->consumer);
 	begin();
 	ingest = ingest_begin(worker.stream);
@@ -423,6 +424,7 @@ attach(int number)
 		slot->pid = MyProcPid;
 		slot->latch = MyLatch;
 		slot->next_retry = 0;
+		slot->batch_size = 0;
 		attached = true;
 	}
 	else if (slot->state != SLOT_FREE && slot->pid == 0)

@@ -17,7 +17,6 @@
 
 #include "attempt.h"
 #include "control.h"
-#include "consumer.h"
 #include "failure.h"
 #include "kafka/consumer.h"
 #include "settings.h"
@@ -145,8 +144,10 @@ failure_handle(StreamSlot *slot, const char *stream)
 	if (verdict == HALTED)
 		halt(slot->stream, code, reason);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-		slot->batch_limit = Max((slot->batch_limit ? slot->batch_limit : WORKER_MAX_BATCH) / 4, 1);
+	/* the next batch is a quarter of this one */
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES &&
+		slot->batch_size > 0)
+		slot->batch_limit = Max(slot->batch_size / 4, 1);
 	if (verdict == TRY_AGAIN)
 		control_back_off(slot, code, reason);
 	else if (verdict == BLOCKED)

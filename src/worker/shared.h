@@ -37,6 +37,7 @@ typedef struct StreamSlot
 	bool stop;		 /* the worker shall end after its batch … */
 	int holders;	 /* … and stay ended while sessions hold it */
 	bool survived;	 /* a batch is committed since the server crashed */
+	int batch_size;	 /* records of the last batch that began */
 	int batch_limit; /* records of a batch, while memory or disk are short; 0: none */
 	double rows_per_second;
 	double busy;
