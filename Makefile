@@ -97,6 +97,7 @@ OBJS = \
 	src/aggregate/topic.o \
 	src/aggregate/verify.o \
 	src/aggregate/window.o \
+	src/kafka/ask.o \
 	src/kafka/client.o \
 	src/kafka/config.o \
 	src/kafka/consumer.o \
@@ -105,11 +106,15 @@ OBJS = \
 	src/kafka/credentials.o \
 	src/kafka/probe.o \
 	src/kafka/producer.o \
+	src/kafka/pulse.o \
 	src/kafka/security.o \
 	src/worker/backfill.o \
 	src/worker/adopt.o \
+	src/worker/attempt.o \
+	src/worker/connection.o \
 	src/worker/consumer.o \
 	src/worker/control.o \
+	src/worker/control_state.o \
 	src/worker/failure.o \
 	src/worker/feed.o \
 	src/worker/keeper.o \
@@ -122,7 +127,8 @@ OBJS = \
 	src/worker/settings.o \
 	src/worker/standing.o \
 	src/worker/utility.o \
-	src/worker/wait.o
+	src/worker/wait.o \
+	src/worker/watch.o
 
 # A list, so that one test can be run: make installcheck REGRESS=push
 REGRESS ?= $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))

@@ -143,6 +143,27 @@ CREATE TABLE streamagg.skip_list (
 );
 COMMENT ON TABLE streamagg.skip_list IS 'Offsets that skip() was told of and no batch has passed yet.';
 
+-- Written only after a crash of the server, so dumps leave it out.
+CREATE TABLE streamagg.attempt (
+  stream         regclass PRIMARY KEY,
+  open           boolean NOT NULL,
+  epoch          timestamptz NOT NULL,
+  records        int NOT NULL,
+  rest           int NOT NULL,
+  partition      int NOT NULL,
+  record_offset  bigint NOT NULL,
+  crashes        int NOT NULL
+);
+COMMENT ON TABLE streamagg.attempt IS 'The batch that a stream was at when the server crashed: its next one is smaller.';
+COMMENT ON COLUMN streamagg.attempt.stream IS 'The foreign table.';
+COMMENT ON COLUMN streamagg.attempt.open IS 'The batch has neither been committed nor failed.';
+COMMENT ON COLUMN streamagg.attempt.epoch IS 'The life of the server in which it began.';
+COMMENT ON COLUMN streamagg.attempt.records IS 'Records that the batch had at the most.';
+COMMENT ON COLUMN streamagg.attempt.rest IS 'Records among which the one is that crashes the server; 0: unknown.';
+COMMENT ON COLUMN streamagg.attempt.partition IS 'Partition of its first record.';
+COMMENT ON COLUMN streamagg.attempt.record_offset IS 'Offset of its first record.';
+COMMENT ON COLUMN streamagg.attempt.crashes IS 'Times that this record alone has crashed the server, one after the other.';
+
 -- A ring of 1000 rows a stream: no deletes, so no bloat.
 CREATE TABLE streamagg.batch_log (
   stream        regclass,

@@ -97,7 +97,7 @@ archive_tend_local(const Stream *stream)
 		archive_days_before(archive, before) == NIL)
 		return;
 	last = now;
-	shared_wake_keeper(MyDatabaseId);
+	shared_wake_keeper(MyDatabaseId, false);
 }
 
 /* ---------------------------------------------------------------- one step, one transaction */

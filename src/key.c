@@ -21,6 +21,7 @@
 #include "key.h"
 #include "secret.h"
 #include "streamagg.h"
+#include "worker/session.h"
 
 PG_FUNCTION_INFO_V1(streamagg_create_key);
 PG_FUNCTION_INFO_V1(streamagg_export_key);
@@ -237,6 +238,7 @@ streamagg_create_key(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("key \"%s\" already exists", name),
 				 errhint("Pseudonyms made with it would change: choose another name.")));
 	event_log(InvalidOid, "create_key", name);
+	session_changed(); /* streams may wait for it */
 	PG_RETURN_VOID();
 }
 

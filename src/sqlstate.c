@@ -41,6 +41,40 @@ sqlstate_class(int code)
 }
 
 bool
+sqlstate_is_curable(int code)
+{
+	static const int curable[] = {ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION,
+								  ERRCODE_INVALID_CATALOG_NAME,
+								  ERRCODE_INVALID_SCHEMA_NAME,
+								  ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+								  ERRCODE_FEATURE_NOT_SUPPORTED,
+								  ERRCODE_FDW_ERROR,
+								  ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+								  ERRCODE_CONFIG_FILE_ERROR};
+
+	if (sqlstate_class(code) != SQLSTATE_CONFIGURATION)
+		return false;
+	for (size_t i = 0; i < lengthof(curable); i++)
+		if (ERRCODE_TO_CATEGORY(code) == ERRCODE_TO_CATEGORY(curable[i]))
+			return true;
+	return false;
+}
+
+bool
+sqlstate_text_is_curable(const char *code)
+{
+	return strlen(code) == 5 &&
+		   sqlstate_is_curable(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]));
+}
+
+bool
+sqlstate_is_authentication(int code)
+{
+	return ERRCODE_TO_CATEGORY(code) ==
+		   ERRCODE_TO_CATEGORY(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION);
+}
+
+bool
 sqlstate_is_data(int code)
 {
 	return sqlstate_class(code) == SQLSTATE_DATA;

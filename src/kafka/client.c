@@ -18,12 +18,15 @@
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
+#include "ask.h"
 #include "client.h"
 #include "config.h"
+#include "kafka/consumer.h"
 #include "streamagg.h"
 
 #define LOG_LINES 8
-#define DESTROY_SECONDS 3
+#define DESTROY_MS 3000
+#define ABANDON_MS 200 /* with questions that nobody answers */
 #define QUIET_MS 60000
 #define LONGEST_TOPIC 249
 #define CLIENT_FDS 10				  /* about what a client has open */
@@ -86,7 +89,8 @@ on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
 	/* that all brokers are down says less than why */
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && trouble->error)
 		return;
-	trouble->error = error;
+	/* what is no broker answers by numbers that mean nothing */
+	trouble->error = strstr(text, "Invalid response size") ? RD_KAFKA_RESP_ERR__BAD_MSG : error;
 	keep_text(trouble->text, text, trouble);
 }
 
@@ -197,31 +201,68 @@ kafka_require_topic(const char *name)
 					errhint("Check the stream's option topic.")));
 }
 
-static void *
-destroy(void *client)
+typedef struct Ending
 {
-	rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	rd_kafka_t *client;
+	KafkaAsk *asks;
+} Ending;
+
+static bool threads_are_left = false;
+
+bool
+kafka_threads_are_left(void)
+{
+	return threads_are_left;
+}
+
+static void *
+destroy(void *argument)
+{
+	Ending *ending = argument;
+
+	kafka_ask_join(ending->asks);
+	rd_kafka_destroy_flags(ending->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	free(ending);
 	return NULL;
+}
+
+/* Whether the thread has ended in time. */
+static bool
+join_in_time(pthread_t thread, int milliseconds)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += (long) (milliseconds % 1000) * 1000000;
+	until.tv_sec += milliseconds / 1000 + until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return pthread_timedjoin_np(thread, NULL, &until) == 0;
 }
 
 void
 kafka_client_destroy(rd_kafka_t *client)
 {
+	Ending *ending = malloc(sizeof(Ending));
 	pthread_t thread;
-	struct timespec until;
 	sigset_t all;
 	sigset_t before;
+	int patience;
 
+	threads_are_left = true; /* until they are not */
+	if (ending == NULL)
+		return;
+	ending->client = client;
+	ending->asks = kafka_ask_take_open(client);
+	patience = ending->asks ? ABANDON_MS : DESTROY_MS;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&thread, NULL, destroy, client) == 0)
+	if (pthread_create(&thread, NULL, destroy, ending) == 0)
 	{
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += DESTROY_SECONDS;
-		if (pthread_timedjoin_np(thread, NULL, &until) == 0)
-			release_fds(CLIENT_FDS);
-		else
+		threads_are_left = !join_in_time(thread, patience);
+		if (threads_are_left)
 			pthread_detach(thread);
+		else
+			release_fds(CLIENT_FDS);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
@@ -363,6 +404,10 @@ kafka_hint(rd_kafka_resp_err_t error)
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 			return "The broker's ACLs must allow READ and DESCRIBE on the topic, and WRITE for "
 				   "INSERT.";
+		case RD_KAFKA_RESP_ERR__BAD_MSG:
+			return "Check bootstrap_servers and security_protocol of the server: what answers "
+				   "there "
+				   "does not speak Kafka's protocol, or TLS where none is expected.";
 		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
 		case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
 			return "The topic's max.message.bytes and the stream's max_message_bytes say how long "
@@ -399,12 +444,32 @@ kafka_clean_text(const char *text)
 	return clean;
 }
 
+static rd_kafka_resp_err_t last_raised = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+void
+kafka_note_raised(rd_kafka_resp_err_t error)
+{
+	last_raised = error;
+}
+
+bool
+kafka_broker_refused(void)
+{
+	int code = kafka_sqlstate(last_raised);
+
+	return code == ERRCODE_UNDEFINED_OBJECT || code == ERRCODE_INSUFFICIENT_PRIVILEGE;
+}
+
 void
 kafka_raise(const char *what, const KafkaTrouble *trouble)
 {
 	rd_kafka_resp_err_t error = trouble->error ? trouble->error : RD_KAFKA_RESP_ERR__TRANSPORT;
 
-	ereport(ERROR, (errcode(kafka_sqlstate(error)), errmsg("%s", what),
+	kafka_note_raised(error);
+	/* of a record it would mean that it is damaged, of a question that no broker has answered */
+	ereport(ERROR, (errcode(error == RD_KAFKA_RESP_ERR__BAD_MSG ? ERRCODE_PROTOCOL_VIOLATION
+																: kafka_sqlstate(error)),
+					errmsg("%s", what),
 					*trouble->text ? errdetail("%s.", kafka_clean_text(trouble->text))
 								   : errdetail("%s.", rd_kafka_err2str(error)),
 					errhint("%s", kafka_hint(error))));

@@ -51,6 +51,9 @@ extern void kafka_raise(const char *what, const KafkaTrouble *trouble) pg_attrib
 extern int kafka_sqlstate(rd_kafka_resp_err_t error);
 extern const char *kafka_hint(rd_kafka_resp_err_t error);
 
+/* For kafka_broker_refused(): whoever raises a broker's answer without kafka_raise says so. */
+extern void kafka_note_raised(rd_kafka_resp_err_t error);
+
 /* An error that may pass by itself. */
 extern bool kafka_is_passing(rd_kafka_resp_err_t error);
 

@@ -76,7 +76,8 @@ kafka_consumer_create(const KafkaConsumerConfig *config)
 
 	kafka_require_topic(config->topic);
 	consumer->context = context;
-	consumer->capacity = config->max_messages;
+	consumer->far = config->far;
+	consumer->capacity = consumer->limit = config->max_messages;
 	consumer->max_bytes = (int64) config->memory_kb * 1024;
 	consumer->cautious = config->cautious;
 	consumer->messages =
@@ -120,7 +121,7 @@ kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const in
 	rd_kafka_topic_partition_list_destroy(list);
 	consumer->disturbances = consumer->trouble.disturbances;
 	if (error)
-		kafka_consumer_raise_for_topic(consumer, error);
+		kafka_consumer_raise(consumer, error);
 }
 
 void
@@ -152,7 +153,7 @@ int
 kafka_consumer_take(KafkaConsumer *consumer)
 {
 	ssize_t taken;
-	int wanted = Min(consumer->capacity - consumer->count, CHUNK);
+	int wanted = Min(consumer->limit - consumer->count, CHUNK);
 	int kept = consumer->count;
 
 	kafka_client_serve(consumer->client);
@@ -205,6 +206,12 @@ kafka_consumer_nudge(KafkaConsumer *consumer, int partitions)
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
+void
+kafka_consumer_limit(KafkaConsumer *consumer, int messages)
+{
+	consumer->limit = messages > 0 ? Min(messages, consumer->capacity) : consumer->capacity;
+}
+
 int
 kafka_consumer_count(const KafkaConsumer *consumer)
 {
@@ -214,7 +221,7 @@ kafka_consumer_count(const KafkaConsumer *consumer)
 bool
 kafka_consumer_is_full(const KafkaConsumer *consumer)
 {
-	return consumer->count == consumer->capacity || consumer->bytes >= consumer->max_bytes;
+	return consumer->count >= consumer->limit || consumer->bytes >= consumer->max_bytes;
 }
 
 KafkaMessageKind

@@ -13,6 +13,7 @@ typedef struct KafkaConsumerConfig
 	const char *topic;
 	int max_messages; /* of a batch */
 	int memory_kb;	  /* for records read ahead, and as much for those taken */
+	bool far;		  /* questions wait for answers of brokers that are far away, up to 10 s */
 	int read_ahead; /* no more records, and no more memory, whatever the server's options are; 0: theirs */
 	bool cautious;	/* takes nothing after a connection was lost until it is assigned anew */
 	bool impatient; /* short fetches: for a few questions, not for much data */
@@ -73,9 +74,18 @@ extern void kafka_consumer_destroy(KafkaConsumer *consumer);
 
 /* Number of the topic's partitions, from the brokers. */
 extern int kafka_consumer_partitions(KafkaConsumer *consumer);
-#define KAFKA_NO_TOPIC (-2)
-/* The same without waiting longer than a slice; -1 when unknown, KAFKA_NO_TOPIC when there is none. */
-extern int kafka_consumer_peek_partitions(KafkaConsumer *consumer);
+/*
+ * How the topic is, as far as brokers answer: asks when nothing is asked; false until the answer has come,
+ * or the wait for it is over.  Never waits itself.  Errors: 42501 a broker refuses the topic.
+ */
+typedef struct KafkaPulse
+{
+	int partitions; /* -1 unknown */
+	int leaderless; /* the first partition without a leader; -1 none */
+	bool is_missing; /* there is no such topic, or not now */
+	bool is_answered;
+} KafkaPulse;
+extern bool kafka_consumer_feel_pulse(KafkaConsumer *consumer, KafkaPulse *pulse);
 /* Offsets by time, from the brokers: of several partitions, or of one. */
 extern void kafka_consumer_look_up(KafkaConsumer *consumer, KafkaLookup *lookups, int count);
 extern int64 kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, int64 time);
@@ -111,6 +121,8 @@ extern bool kafka_consumer_read_at(KafkaConsumer *consumer, int32 partition, int
 extern bool kafka_consumer_is_interrupted(const KafkaConsumer *consumer);
 /* After much was taken, or when nothing comes though it should: see consumer.c; never waits. */
 extern void kafka_consumer_nudge(KafkaConsumer *consumer, int partitions);
+/* No more messages in a batch than these; 0: max_messages. */
+extern void kafka_consumer_limit(KafkaConsumer *consumer, int messages);
 extern int kafka_consumer_count(const KafkaConsumer *consumer);
 extern bool kafka_consumer_is_full(const KafkaConsumer *consumer);
 extern void
@@ -127,6 +139,15 @@ extern void kafka_consumer_release(KafkaConsumer *consumer);
 /* Readable when there may be something to take. */
 extern int kafka_consumer_socket(const KafkaConsumer *consumer);
 extern void kafka_consumer_drain_socket(KafkaConsumer *consumer);
+
+/*
+ * The last error that was raised is what a broker said of a topic, rightly or for want of rights: what
+ * it needs may come at any time.
+ */
+extern bool kafka_broker_refused(void);
+
+/* Some of the library's threads could not be ended: exit() would pull the ground from under them. */
+extern bool kafka_threads_are_left(void);
 
 /* Why no broker can be reached just now; NULL when all is well as far as known. */
 extern const char *kafka_consumer_trouble(const KafkaConsumer *consumer);

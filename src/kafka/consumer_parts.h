@@ -1,11 +1,14 @@
 /*
- * consumer_parts.h - what a consumer is made of; for consumer.c and questions.c only.
+ * consumer_parts.h - what a consumer is made of; for consumer.c, questions.c, failures.c and pulse.c only.
  */
 #ifndef STREAMAGG_KAFKA_CONSUMER_PARTS_H
 #define STREAMAGG_KAFKA_CONSUMER_PARTS_H
 
+#include "ask.h"
 #include "client.h"
 #include "kafka/consumer.h"
+
+#define KAFKA_PATIENCE_MS 10000
 
 struct KafkaConsumer
 {
@@ -15,6 +18,7 @@ struct KafkaConsumer
 	rd_kafka_topic_t *topic;
 	int event_fd;
 	int capacity;
+	int limit; /* no more than these of them */
 	int count;
 	int64 bytes; /* of the messages taken */
 	int64 max_bytes;
@@ -26,11 +30,17 @@ struct KafkaConsumer
 	bool cautious;
 	int disturbances; /* of trouble, as of the last assignment */
 	KafkaTrouble trouble;
+	bool far;
+	KafkaAsk *pulse; /* that is asked */
+	int refused;	 /* answers in a row that the topic is not ours */
 };
 
-/* Raises what a question about the topic came to. */
-extern void kafka_consumer_raise_for_topic(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
+/* Raises what a broker, or the connection to it, says of the topic. */
+extern void kafka_consumer_raise(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
 	pg_attribute_noreturn();
+
+/* See pulse.c: asks for a slice at the most, or, where brokers may be far, until there is an answer. */
+extern rd_kafka_resp_err_t kafka_consumer_ask_partitions(KafkaConsumer *consumer, int *count);
 
 /* See failures.c. */
 extern void kafka_consumer_keep_failure(KafkaConsumer *consumer, rd_kafka_message_t *message);

@@ -99,6 +99,7 @@ kafka_consumer_raise_failure(const KafkaConsumer *consumer, int number)
 {
 	const rd_kafka_message_t *message = consumer->failures[number];
 
+	kafka_note_raised(message->err);
 	ereport(ERROR, (errcode(kafka_sqlstate(message->err)),
 					errmsg("could not read topic \"%s\" partition %d offset " INT64_FORMAT,
 						   kafka_clean_text(rd_kafka_topic_name(consumer->topic)),

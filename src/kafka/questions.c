@@ -10,10 +10,8 @@
 
 #include "consumer_parts.h"
 
-#define PATIENCE_MS 10000
-
 void
-kafka_consumer_raise_for_topic(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
+kafka_consumer_raise(const KafkaConsumer *consumer, rd_kafka_resp_err_t error)
 {
 	KafkaTrouble trouble = consumer->trouble;
 
@@ -36,8 +34,8 @@ wait_or_raise(KafkaConsumer *consumer, rd_kafka_resp_err_t error, TimestampTz st
 	CHECK_FOR_INTERRUPTS();
 	kafka_client_serve(consumer->client);
 	if (!kafka_is_passing(error) || kafka_is_hopeless(&consumer->trouble) ||
-		TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
-		kafka_consumer_raise_for_topic(consumer, error);
+		TimestampDifferenceExceeds(start, GetCurrentTimestamp(), KAFKA_PATIENCE_MS))
+		kafka_consumer_raise(consumer, error);
 }
 
 int
@@ -48,7 +46,7 @@ kafka_consumer_partitions(KafkaConsumer *consumer)
 	for (;;)
 	{
 		int count;
-		rd_kafka_resp_err_t error = kafka_ask_partitions(consumer->client, consumer->topic, &count);
+		rd_kafka_resp_err_t error = kafka_consumer_ask_partitions(consumer, &count);
 
 		if (error == 0)
 		{
@@ -59,32 +57,30 @@ kafka_consumer_partitions(KafkaConsumer *consumer)
 	}
 }
 
-int
-kafka_consumer_peek_partitions(KafkaConsumer *consumer)
-{
-	int count;
-	rd_kafka_resp_err_t error = kafka_ask_partitions(consumer->client, consumer->topic, &count);
-
-	if (error == 0)
-		kafka_trouble_clear(&consumer->trouble);
-	return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? KAFKA_NO_TOPIC : count;
-}
-
 /*
  * rd_kafka_query_watermark_offsets has no bound while a broker is down (2.0.2 waits for its reply for
  * ever); a look-up by time has, and the times -2 and -1 mean first and last.
  */
 static rd_kafka_resp_err_t
-ask_offsets(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
+ask_offsets(KafkaConsumer *consumer, KafkaLookup *lookups, int count, bool far)
 {
 	const char *topic = rd_kafka_topic_name(consumer->topic);
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
 	rd_kafka_resp_err_t error;
+	KafkaAsk *ask = NULL;
 
 	for (int i = 0; i < count; i++)
 		rd_kafka_topic_partition_list_add(list, topic, lookups[i].partition)->offset =
 			lookups[i].time;
-	error = rd_kafka_offsets_for_times(consumer->client, list, KAFKA_SLICE_MS);
+	if (far)
+	{
+		ask = kafka_ask(consumer->client, topic, list, KAFKA_PATIENCE_MS);
+		error = kafka_ask_wait(ask, &consumer->trouble);
+		if (!ask->answered)
+			return error;
+	}
+	else
+		error = rd_kafka_offsets_for_times(consumer->client, list, KAFKA_SLICE_MS);
 	for (int i = 0; i < count && error == 0; i++)
 	{
 		error = list->elems[i].err;
@@ -92,7 +88,10 @@ ask_offsets(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
 		if (error == 0 && lookups[i].offset < 0 && lookups[i].time < 0)
 			error = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	}
-	rd_kafka_topic_partition_list_destroy(list);
+	if (ask)
+		kafka_ask_free(ask);
+	else
+		rd_kafka_topic_partition_list_destroy(list);
 	return error;
 }
 
@@ -100,7 +99,7 @@ bool
 kafka_consumer_peek_end(KafkaConsumer *consumer, int32 partition, int64 *end)
 {
 	KafkaLookup lookup = {partition, KAFKA_LAST, -1};
-	bool known = ask_offsets(consumer, &lookup, 1) == 0;
+	bool known = ask_offsets(consumer, &lookup, 1, false) == 0;
 
 	*end = lookup.offset;
 	return known;
@@ -112,7 +111,7 @@ kafka_consumer_look_up(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
 	TimestampTz start = GetCurrentTimestamp();
 	rd_kafka_resp_err_t error;
 
-	while (count > 0 && (error = ask_offsets(consumer, lookups, count)) != 0)
+	while (count > 0 && (error = ask_offsets(consumer, lookups, count, consumer->far)) != 0)
 		wait_or_raise(consumer, error, start);
 }
 
@@ -181,8 +180,8 @@ kafka_consumer_read_at(KafkaConsumer *consumer, int32 partition, int64 offset,
 			return false;
 		}
 		wait_for_message(consumer);
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PATIENCE_MS))
-			kafka_consumer_raise_for_topic(consumer, RD_KAFKA_RESP_ERR__TIMED_OUT);
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), KAFKA_PATIENCE_MS))
+			kafka_consumer_raise(consumer, RD_KAFKA_RESP_ERR__TIMED_OUT);
 	}
 	return true;
 }

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -21,14 +23,15 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/wait_event.h"
 
 #include "aggregate/run.h"
 #include "archive.h"
+#include "attempt.h"
 #include "bad_share.h"
 #include "catalog.h"
 #include "compat.h"
+#include "connection.h"
 #include "consumer.h"
 #include "failure.h"
 #include "feed.h"
@@ -40,7 +43,6 @@
 #include "standing.h"
 #include "streamagg.h"
 
-#define MAX_BATCH 100000
 #define MAX_POISONED_BATCHES 10
 
 typedef struct Worker
@@ -53,6 +55,7 @@ typedef struct Worker
 	Reader *reader;
 	WaitEventSet *events;
 	double commit_ms; /* of the last batch */
+	Attempt attempt;
 	BadShare share;
 	bool catching_up;	  /* full batches since there was last nothing to do */
 	int poisoned_batches; /* in a row, in which no row was accepted */
@@ -60,10 +63,7 @@ typedef struct Worker
 } Worker;
 
 static Worker worker;
-static bool stale = true;		 /* a definition has changed */
-static bool reconnect = false;	 /* the server's or the user's properties have */
-static uint32 server_hash;		 /* of the catalogue rows that they are in */
-static uint32 mapping_hashes[2]; /* the owner's and PUBLIC's */
+static bool stale = true; /* a definition has changed */
 
 /* ---------------------------------------------------------------- definitions */
 
@@ -80,30 +80,6 @@ on_relation_change(Datum argument, Oid relid)
 			stale = true;
 	if (archive_is(worker.archive, relid))
 		stale = true;
-}
-
-/* hash 0: everything may have changed, which is no reason to think that this has */
-static void
-on_connection_change(Datum argument, int cache, uint32 hash)
-{
-	if (cache == FOREIGNSERVEROID)
-		reconnect = reconnect || hash == server_hash;
-	else
-		reconnect = reconnect || hash == mapping_hashes[0] || hash == mapping_hashes[1];
-}
-
-static void
-watch_connection(void)
-{
-	Datum server = ObjectIdGetDatum(worker.stream->server);
-
-	server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, server);
-	mapping_hashes[0] = GetSysCacheHashValue2(USERMAPPINGUSERSERVER,
-											  ObjectIdGetDatum(worker.stream->owner), server);
-	mapping_hashes[1] =
-		GetSysCacheHashValue2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), server);
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, on_connection_change, 0);
-	CacheRegisterSyscacheCallback(USERMAPPINGUSERSERVER, on_connection_change, 0);
 }
 
 /* Inside a transaction.  The stream itself may be gone: then the worker ends. */
@@ -167,6 +143,20 @@ commit(void)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
+/* After a lack of memory or disk batches begin small and double, as long as they go well. */
+static void
+size_batch(bool went_well)
+{
+	int limit = worker.slot->batch_limit;
+
+	if (limit > 0 && went_well)
+		limit = limit < WORKER_MAX_BATCH / 2 ? limit * 2 : 0;
+	worker.slot->batch_limit = limit;
+	if (worker.attempt.limit > 0 && (limit == 0 || worker.attempt.limit < limit))
+		limit = worker.attempt.limit;
+	kafka_consumer_limit(worker.reader->consumer, limit);
+}
+
 /*
  * After the commit, so that what is wrong can be looked at in quarantine.  Batches of a single row
  * cannot tell whether an aggregate fails on that row or on every one: several in a row can.
@@ -221,6 +211,8 @@ run_one_batch(double read_ms)
 		kafka_consumer_nudge(worker.reader->consumer, worker.reader->count);
 		worker.catching_up = true;
 	}
+	worker.slot->batch_size = kafka_consumer_count(worker.reader->consumer);
+	attempt_mark(&worker.attempt, worker.stream, worker.slot, worker.reader->consumer);
 	ingest = begin_batch();
 	reader_fence(worker.reader, ingest);
 	start = reader_clock();
@@ -235,7 +227,10 @@ run_one_batch(double read_ms)
 	total = ingest->total;
 	poisoned = ingest->poisoned;
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
+	attempt_succeed(&worker.attempt, worker.stream, worker.reader->consumer);
 	commit();
+	attempt_committed(&worker.attempt, worker.slot);
+	size_batch(true);
 	reader_release(worker.reader);
 	judge_quality(&total, poisoned);
 }
@@ -288,7 +283,7 @@ shall_stop(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	if (reconnect && !worker.slot->stop)
+	if (connection_changed() && !worker.slot->stop)
 		worker.slot->again = true;
 	return worker.slot->stop || worker.slot->again || !streamagg_enabled;
 }
@@ -362,13 +357,15 @@ static void
 consume(void)
 {
 	assign();
+	if (worker.slot->failures == 0)
+		standing_prove(&worker.standing, worker.slot);
 	while (!shall_stop())
 	{
 		double start = 0;
 		char waiting[256];
 
 		standing_report_trouble(&worker.standing, worker.slot, worker.stream->name,
-								kafka_consumer_trouble(worker.reader->consumer));
+								reader_trouble(worker.reader));
 		AcceptInvalidationMessages();
 		if (stale)
 		{
@@ -386,9 +383,12 @@ consume(void)
 
 			run_one_batch(start > 0 ? collected - start : 0);
 			worker.standing.busy_ms += reader_clock() - collected;
+			standing_prove(&worker.standing, worker.slot);
 		}
 		else
 		{
+			if (reader_is_at_end(worker.reader))
+				standing_prove(&worker.standing, worker.slot);
 			reader_release(worker.reader);
 			rest();
 			if (!kafka_consumer_is_interrupted(worker.reader->consumer))
@@ -412,6 +412,8 @@ detach(int code, Datum argument)
 	worker.slot->latch = NULL;
 	worker.slot->rows_per_second = 0;
 	worker.slot->busy = 0;
+	if (shared->suspect == MyProcPid)
+		shared->suspect = 0;
 	if (OidIsValid(worker.slot->database))
 		shared_set_keepers_latch(worker.slot->database);
 	ConditionVariableBroadcast(&shared->ended);
@@ -427,6 +429,14 @@ close_reader(int code, Datum argument)
 	worker.reader = NULL;
 }
 
+/* Behind all other ends of the process. */
+static void
+end_quietly(int code, Datum argument)
+{
+	if (kafka_threads_are_left())
+		_exit(code);
+}
+
 /* False when the slot was given up meanwhile, or has a worker. */
 static bool
 attach(int number)
@@ -440,6 +450,7 @@ attach(int number)
 		slot->pid = MyProcPid;
 		slot->latch = MyLatch;
 		slot->next_retry = 0;
+		slot->batch_size = 0;
 		attached = true;
 	}
 	else if (slot->state != SLOT_FREE && slot->pid == 0)
@@ -471,14 +482,13 @@ open_stream(void)
 	name = MemoryContextStrdup(TopMemoryContext, display_name(worker.slot->stream));
 	SetConfigOption("application_name", name, PGC_USERSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(name);
-	watch_connection();
+	connection_watch(worker.stream->server, worker.stream->owner);
 	/* the connection's properties are catalogue rows, so this needs the transaction, too */
-	worker.reader = reader_open(worker.stream, MAX_BATCH);
+	worker.reader = reader_open(worker.stream, WORKER_MAX_BATCH);
+	attempt_load(&worker.attempt, worker.stream, worker.slot);
 	commit();
+	size_batch(false);
 	watch_events();
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	shared_set_state(worker.slot, SLOT_RUNNING, NULL, NULL);
-	LWLockRelease(shared->lock);
 }
 
 void
@@ -490,6 +500,7 @@ streamagg_worker_main(Datum slot)
 	BackgroundWorkerUnblockSignals();
 	if (!attach(DatumGetInt32(slot)))
 		proc_exit(0);
+	on_proc_exit(end_quietly, 0);
 	before_shmem_exit(detach, 0);
 	before_shmem_exit(close_reader, 0);
 	BackgroundWorkerInitializeConnectionByOid(worker.slot->database, worker.slot->owner, 0);

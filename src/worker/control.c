@@ -11,7 +11,6 @@
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
-#include "common/pg_prng.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -70,13 +69,6 @@ static CatalogStatement unwant_stream = {"UPDATE streamagg.stream_catalog SET wa
 										 1,
 										 {REGCLASSOID},
 										 NULL};
-
-static CatalogStatement halt_stream = {
-	"UPDATE streamagg.stream_catalog SET halted = true, code = $2, reason = $3, since = now()"
-	" WHERE stream = $1",
-	3,
-	{REGCLASSOID, TEXTOID, TEXTOID},
-	NULL};
 
 static CatalogStatement find_wanted = {
 	"SELECT fixed FROM streamagg.stream_catalog WHERE stream = $1 AND wanted AND NOT halted"
@@ -148,27 +140,18 @@ control_check_fixed_options(Oid stream)
 				 errhint("SELECT streamagg.stop('%s');", stream_name(stream))));
 }
 
-void
-control_halt(Oid stream, const char *code, const char *reason)
+/* start() of a stream that pauses after a failure: it is tried at once. */
+static void
+cut_pause(Oid stream)
 {
-	Datum values[3] = {ObjectIdGetDatum(stream), CStringGetTextDatum(code),
-					   CStringGetTextDatum(reason)};
+	StreamSlot *slot;
 
-	catalog_execute(&halt_stream, values, NULL);
-	event_log(stream, "halted", psprintf("%s: %s", code, reason));
-}
-
-void
-control_back_off(StreamSlot *slot, const char *code, const char *reason)
-{
-	int64 pause = (int64) 1000 << Min(slot->failures, 6);
-
-	/* jitter, so that many streams do not come back in one moment */
-	pause = Min(pause, 60000) * (0.75 + 0.5 * pg_prng_double(&pg_global_prng_state));
-	slot->failures++;
-	slot->restarts++;
-	slot->next_retry = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause);
-	shared_set_state(slot, SLOT_BACKOFF, code, reason);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = shared_find_slot(MyDatabaseId, stream);
+	if (slot && slot->pid == 0 && slot->next_retry != 0)
+		slot->next_retry = GetCurrentTimestamp();
+	LWLockRelease(shared->lock);
+	session_changed();
 }
 
 void
@@ -278,7 +261,10 @@ streamagg_start(PG_FUNCTION_ARGS)
 	adopt_require();
 	started = start_stream(relid);
 	if (!started)
+	{
+		cut_pause(relid);
 		ereport(NOTICE, (errmsg("stream \"%s\" is running already", get_rel_name(relid))));
+	}
 	PG_RETURN_BOOL(started);
 }
 

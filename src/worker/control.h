@@ -22,5 +22,13 @@ extern void control_halt(Oid stream, const char *code, const char *reason);
 
 /* Records a failure and when to try again: 1 s, doubled each time, 60 s at the most; locked. */
 extern void control_back_off(StreamSlot *slot, const char *code, const char *reason);
+/* The stream waits for something outside: looked for after 5 s, doubled, 30 s at the most; locked. */
+extern void control_block(StreamSlot *slot, const char *code, const char *reason);
+
+/* Raises 55000 with the reason when the stream is blocked: nobody knows how long. */
+extern void control_require_not_blocked(Oid stream);
+
+/* Lifts a halt, since what was to blame has changed.  False when it is not halted any more. */
+extern bool control_lift(Oid stream);
 
 #endif

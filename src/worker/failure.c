@@ -1,8 +1,11 @@
 /*
- * failure.c - error classes.
+ * failure.c - what comes after an error, by its class.
  *
  * Transient ones (connection, resources, serialization, cancel) are tried again with a growing
- * pause; unknown ones twice; everything else needs a person, so the stream halts with its reason.
+ * pause; unknown ones twice.  What waits for something outside of the database's definitions (a topic,
+ * a broker's ACL, a key, a file) is blocked: the keeper looks again, more and more seldom.  Everything
+ * else needs a person, so the stream halts with its reason; where definitions are to blame, the keeper
+ * goes on by itself when they change (watch.c).
  */
 #include "postgres.h"
 
@@ -12,12 +15,24 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "attempt.h"
 #include "control.h"
 #include "failure.h"
+#include "kafka/consumer.h"
+#include "settings.h"
 #include "sqlstate.h"
 #include "streamagg.h"
 
 #define TRIES_OF_UNKNOWN 2
+
+typedef enum Verdict
+{
+	TRY_AGAIN,
+	BLOCKED,
+	HALTED
+} Verdict;
+
+static const char *const verdict_words[] = {"tries again", "is blocked", "halts"};
 
 /* Errors that streamagg words itself hold names only; the build gives them a text domain. */
 static bool
@@ -43,6 +58,11 @@ form_of_message(const ErrorData *error)
 char *
 failure_reason(const ErrorData *error)
 {
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE && error->message_id &&
+		strcmp(error->message_id, "canceling statement due to lock timeout") == 0)
+		return "no lock within " SETTINGS_LOCK_TIMEOUT
+			   ": another session holds the stream, a state "
+			   "table or a joined table; hint: pg_locks tells which.";
 	if (is_ours(error))
 		return psprintf("%s%s%s", error->message, error->hint ? FAILURE_HINT : "",
 						error->hint ? error->hint : "");
@@ -50,6 +70,41 @@ failure_reason(const ErrorData *error)
 		return psprintf("an expression of the stream or its aggregates failed with SQLSTATE %s",
 						unpack_sql_state(error->sqlerrcode));
 	return form_of_message(error);
+}
+
+static bool
+waits_for_outside(int code)
+{
+	if (code == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return kafka_broker_refused();
+	return code == ERRCODE_UNDEFINED_OBJECT || code == ERRCODE_CONFIG_FILE_ERROR;
+}
+
+/*
+ * A definition that is wrong is looked at twice: it may have been changed by several statements.  Not
+ * what a broker refuses to know: it may lock out who asks too often.
+ */
+static Verdict
+judge(const StreamSlot *slot, int code)
+{
+	if (code == ERRCODE_CRASH_SHUTDOWN)
+		return HALTED;
+	switch (sqlstate_class(code))
+	{
+		case SQLSTATE_TRANSIENT:
+			return TRY_AGAIN;
+		case SQLSTATE_UNKNOWN:
+			return slot->failures < TRIES_OF_UNKNOWN ? TRY_AGAIN : HALTED;
+		case SQLSTATE_CONFIGURATION:
+			if (waits_for_outside(code))
+				return BLOCKED;
+			return slot->failures == 0 && sqlstate_is_curable(code) &&
+						   !sqlstate_is_authentication(code)
+					   ? TRY_AGAIN
+					   : HALTED;
+		default:
+			return HALTED;
+	}
 }
 
 static void
@@ -69,10 +124,9 @@ failure_handle(StreamSlot *slot, const char *stream)
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "streamagg failure", ALLOCSET_SMALL_SIZES);
 	ErrorData *error;
-	SqlstateClass class;
 	const char *code;
 	char *reason;
-	bool again;
+	Verdict verdict;
 
 	HOLD_INTERRUPTS();
 	MemoryContextSwitchTo(context);
@@ -80,22 +134,27 @@ failure_handle(StreamSlot *slot, const char *stream)
 	FlushErrorState();
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(context);
-	class = sqlstate_class(error->sqlerrcode);
 	code = pstrdup(unpack_sql_state(error->sqlerrcode));
 	reason = failure_reason(error);
-	again = class == SQLSTATE_TRANSIENT ||
-			(class == SQLSTATE_UNKNOWN && slot->failures < TRIES_OF_UNKNOWN);
-	ereport(LOG, (errmsg("stream \"%s\" %s: %s", stream, again ? "tries again" : "halts", reason),
+	verdict = judge(slot, error->sqlerrcode);
+	ereport(LOG, (errmsg("stream \"%s\" %s: %s", stream, verdict_words[verdict], reason),
 				  errdetail("SQLSTATE %s at %s:%d.", code, error->filename, error->lineno)));
 	RESUME_INTERRUPTS();
-	if (!again)
+	attempt_fail(slot->stream);
+	if (verdict == HALTED)
 		halt(slot->stream, code, reason);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (again)
+	/* the next batch is a quarter of this one */
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES &&
+		slot->batch_size > 0)
+		slot->batch_limit = Max(slot->batch_size / 4, 1);
+	if (verdict == TRY_AGAIN)
 		control_back_off(slot, code, reason);
+	else if (verdict == BLOCKED)
+		control_block(slot, code, reason);
 	else
 		shared_set_state(slot, SLOT_STARTING, NULL, NULL);
 	LWLockRelease(shared->lock);
-	if (!again)
-		shared_wake_keeper(MyDatabaseId);
+	if (verdict == HALTED)
+		shared_wake_keeper(MyDatabaseId, false);
 }

@@ -27,11 +27,14 @@
 #include "control.h"
 #include "keeper.h"
 #include "quarantine.h"
+#include "settings.h"
 #include "shared.h"
 #include "stream.h"
 #include "streamagg.h"
+#include "watch.h"
 
 #define NAP_MS 60000
+#define WATCH_MS 1000
 
 static BackgroundWorkerHandle **handles; /* one a slot; NULL: none started by us */
 static bool updating = false; /* library and SQL objects are of two versions: no worker runs */
@@ -232,7 +235,10 @@ look_at_catalog(void)
 		problem = catalog_version_problem();
 		count = read_wanted(&wanted, &owners, &refused);
 		if (problem == NULL)
+		{
 			halt_refused(refused);
+			watch_load(control_identity());
+		}
 		else if (!updating)
 			ereport(LOG, (errmsg("streams wait: %s", problem),
 						  errhint("Run ALTER EXTENSION streamagg UPDATE.")));
@@ -249,9 +255,9 @@ look_at_catalog(void)
 	pgstat_report_stat(true);
 }
 
-/* Whether somebody said that it changed; a reload may have changed streamagg.enabled. */
+/* Whether somebody said that it changed, or did what streams may wait for. */
 static bool
-take_dirty(void)
+take_dirty(bool *touched)
 {
 	DatabaseSlot *slot;
 	bool dirty;
@@ -259,8 +265,9 @@ take_dirty(void)
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	slot = shared_find_database(MyDatabaseId);
 	dirty = slot && slot->dirty;
+	*touched = slot && slot->touched;
 	if (slot)
-		slot->dirty = false;
+		slot->dirty = slot->touched = false;
 	LWLockRelease(shared->lock);
 	return dirty;
 }
@@ -340,6 +347,8 @@ tend_workers(int *active, bool *ended)
 			slot->next_retry = 0;
 		}
 		LWLockRelease(shared->lock);
+		if (due)
+			watch_started(slot->stream);
 		if (due && !start_worker(i))
 		{
 			LWLockAcquire(shared->lock, LW_EXCLUSIVE);
@@ -447,10 +456,14 @@ keep(void)
 		long until;
 		int active;
 		bool ended;
+		bool touched;
 
 		if (is_blocked())
 			leave_for_good();
-		if (take_dirty() || look)
+		look = take_dirty(&touched) || look;
+		if (touched)
+			watch_touch();
+		if (watch_act() || look)
 			look_at_catalog();
 		until = tend_workers(&active, &ended);
 		/* a worker that ended may have done so because its stream shall not run any more */
@@ -458,10 +471,10 @@ keep(void)
 		if (ended)
 			continue;
 		archive_tend(false);
-		if (active == 0)
+		if (active == 0 && !watch_holds_keeper())
 			return;
 		tidy(quarantine_trim_if_due);
-		nap(until);
+		nap(watch_is_needed() ? Min(until, WATCH_MS) : until);
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
@@ -482,6 +495,8 @@ streamagg_keeper_main(Datum database)
 	if (!attach(DatumGetObjectId(database)))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	settings_apply();
+	watch_begin();
 	handles = MemoryContextAllocZero(TopMemoryContext, sizeof(*handles) * shared->count);
 	keep();
 	proc_exit(0);

@@ -148,12 +148,11 @@ start_keeper(Oid database)
 	return NULL;
 }
 
-/* The database whose keeper is due, or InvalidOid. */
+/* A database whose keeper is due at that time, or InvalidOid. */
 static Oid
-next_due(void)
+next_due(TimestampTz now)
 {
 	Oid found = InvalidOid;
-	TimestampTz now = GetCurrentTimestamp();
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	for (int i = 0; i < shared->count && !OidIsValid(found); i++)
@@ -211,7 +210,7 @@ start_due_keepers(void)
 {
 	for (;;)
 	{
-		Oid database = streamagg_enabled ? next_due() : InvalidOid;
+		Oid database = streamagg_enabled ? next_due(GetCurrentTimestamp()) : InvalidOid;
 
 		if (!OidIsValid(database))
 			return;
@@ -254,6 +253,6 @@ streamagg_launcher_main(Datum argument)
 		if (visit_due)
 			visit_all_databases();
 		start_due_keepers();
-		nap(next_due() == InvalidOid ? NAP_MS : RETRY_MS);
+		nap(next_due(DT_NOEND) == InvalidOid ? NAP_MS : RETRY_MS);
 	}
 }

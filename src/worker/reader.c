@@ -27,6 +27,8 @@
 #define RECORDS_SHARE 8
 #define NAP_MS 1000
 #define CONFIRM_AGAIN_MS 1000
+#define ANSWER_MS 3000
+#define SILENCE_MS 12000
 
 double
 reader_clock(void)
@@ -46,8 +48,10 @@ reader_open(const Stream *stream, int max_messages)
 								  .topic = stream->topic,
 								  .max_messages = max_messages,
 								  .memory_kb = streamagg_worker_memory / RECORDS_SHARE,
+								  .far = true,
 								  .cautious = true};
 
+	reader->leaderless = -1;
 	reader->consumer = kafka_consumer_create(&config);
 	return reader;
 }
@@ -132,6 +136,7 @@ reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 				start_offset(reader, known == 0 ? &stream->start_from : NULL, i));
 		memset(&reader->partitions[i], 0, sizeof(ReaderPartition));
 		copy_committed(&reader->partitions[i], partition);
+		reader->partitions[i].heard = reader_clock();
 	}
 	if (count > known && known > 0)
 		event_log(stream->relid, "partitions",
@@ -139,6 +144,7 @@ reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 	reader->count = count;
 	reader->missing = 0;
 	reader->all_idle_since = 0;
+	reader->heard = reader_clock();
 	reader->looked_for_partitions = reader_clock();
 	reader_look_again(reader);
 }
@@ -159,21 +165,61 @@ raise_if_missing(Reader *reader, const Stream *stream)
 bool
 reader_has_changed(Reader *reader, const Stream *stream)
 {
-	int count;
+	double now = reader_clock();
+	KafkaPulse pulse;
 
-	if (reader_clock() - reader->looked_for_partitions <
-		(reader->missing > 0 ? MISSING_MS : DISCOVERY_MS))
+	if (reader->asked == 0 &&
+		now - reader->looked_for_partitions < (reader->missing > 0 ? MISSING_MS : DISCOVERY_MS))
 		return false;
-	reader->looked_for_partitions = reader_clock();
-	count = kafka_consumer_peek_partitions(reader->consumer);
-	if (count == KAFKA_NO_TOPIC)
+	if (reader->asked == 0)
+		reader->asked = now;
+	if (!kafka_consumer_feel_pulse(reader->consumer, &pulse) || !pulse.is_answered)
+		return false;
+	reader->asked = 0;
+	reader->heard = reader->looked_for_partitions = now;
+	reader->leaderless = pulse.leaderless;
+	if (pulse.is_missing)
 		raise_if_missing(reader, stream);
-	if (count < 0)
+	if (pulse.partitions < 0)
 		return false;
-	if (count == reader->count && reader->missing > 0)
+	if (pulse.partitions == reader->count && reader->missing > 0)
 		reader_look_again(reader);
 	reader->missing = 0;
-	return count != reader->count;
+	return pulse.partitions != reader->count;
+}
+
+/*
+ * The library says nothing of a broker that takes everything and answers nothing, nor of partitions
+ * without a leader, so the worker looks at what it hears itself.
+ */
+const char *
+reader_trouble(const Reader *reader)
+{
+	static char text[300];
+	const char *trouble = kafka_consumer_trouble(reader->consumer);
+	double now = reader_clock();
+
+	if (trouble)
+	{
+		snprintf(text, sizeof(text), "no broker can be reached: %s", trouble);
+		return text;
+	}
+	if (reader->asked > 0 && now - reader->asked > ANSWER_MS && now - reader->heard > ANSWER_MS)
+		return "the brokers do not answer";
+	if (reader->leaderless >= 0)
+	{
+		snprintf(text, sizeof(text), "partition %d has no leader", reader->leaderless);
+		return text;
+	}
+	if (!reader->is_quiet)
+		return NULL;
+	for (int i = 0; i < reader->count; i++)
+		if (!reader->partitions[i].at_end && now - reader->partitions[i].heard > SILENCE_MS)
+		{
+			snprintf(text, sizeof(text), "nothing comes from partition %d", i);
+			return text;
+		}
+	return NULL;
 }
 
 /* ---------------------------------------------------------------- open transactions */
@@ -261,7 +307,7 @@ raise_if_short(Reader *reader, const Stream *stream)
 
 /* True when the message is something to commit. */
 static bool
-note_message(Reader *reader, const Stream *stream, int number)
+note_message(Reader *reader, const Stream *stream, int number, double now)
 {
 	int32 id;
 	int64 offset;
@@ -271,6 +317,7 @@ note_message(Reader *reader, const Stream *stream, int number)
 
 	if (id >= reader->count)
 		return false;
+	partition->heard = now;
 	if (kind == KAFKA_RECORD)
 	{
 		if (offset >= partition->next_offset)
@@ -286,7 +333,7 @@ note_message(Reader *reader, const Stream *stream, int number)
 	if (offset < partition->next_offset && is_too_short(reader, id, &high))
 		partition->short_since = reader_clock();
 	if (!partition->at_end)
-		partition->at_end_since = reader_clock();
+		partition->at_end_since = now;
 	partition->at_end = true;
 	return offset > partition->next_offset;
 }
@@ -296,12 +343,25 @@ reader_take(Reader *reader, const Stream *stream)
 {
 	int count = kafka_consumer_take(reader->consumer);
 	int found = count > reader->noted ? READER_TOOK : READER_NOTHING;
+	double now = reader_clock();
 
+	reader->is_quiet = found == READER_NOTHING;
+	if (found)
+		reader->heard = now;
 	for (; reader->noted < count; reader->noted++)
-		if (note_message(reader, stream, reader->noted))
+		if (note_message(reader, stream, reader->noted, now))
 			found |= READER_COMMITTABLE;
 	raise_if_short(reader, stream);
 	return found;
+}
+
+bool
+reader_is_at_end(const Reader *reader)
+{
+	for (int i = 0; i < reader->count; i++)
+		if (!reader->partitions[i].at_end)
+			return false;
+	return true;
 }
 
 void

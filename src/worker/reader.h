@@ -18,6 +18,7 @@ typedef struct ReaderPartition
 	bool at_end;
 	double at_end_since; /* monotonic milliseconds */
 	double short_since;	 /* the same: the log ended before next_offset; 0: it did not */
+	double heard;		 /* likewise: the last message or end */
 } ReaderPartition;
 
 typedef struct Reader
@@ -30,8 +31,12 @@ typedef struct Reader
 	int64 batch;				 /* as committed */
 	double all_idle_since;		 /* monotonic milliseconds; 0: not all are */
 	double looked_for_partitions;
-	int missing; /* times in a row that the topic was not there */
-	int noted;	 /* messages taken and looked at since the last batch */
+	int missing;	/* times in a row that the topic was not there */
+	double asked;	/* since when brokers owe an answer; 0: they do not */
+	double heard;	/* the last of anything */
+	int leaderless; /* a partition without a leader; -1: none */
+	bool is_quiet;	/* the last look found nothing */
+	int noted;		/* messages taken and looked at since the last batch */
 } Reader;
 
 /* Monotonic milliseconds. */
@@ -50,6 +55,8 @@ extern void reader_assign(Reader *reader, const Stream *stream, Ingest *ingest);
  * Raises 42704 when the topic is gone.
  */
 extern bool reader_has_changed(Reader *reader, const Stream *stream);
+/* Why nothing, or not everything, can be read just now; NULL when all is well as far as known. */
+extern const char *reader_trouble(const Reader *reader);
 
 typedef enum ReaderFound
 {
@@ -67,6 +74,9 @@ extern int reader_take(Reader *reader, const Stream *stream);
 extern void reader_note_ends(const Reader *reader, const Stream *stream, Progress *progress);
 /* After a connection was lost: all partitions anew, each from its last record on. */
 extern void reader_look_again(Reader *reader);
+/* All partitions are read to their ends. */
+extern bool reader_is_at_end(const Reader *reader);
+
 /* After a batch, or instead of one: what was taken is given back. */
 extern void reader_release(Reader *reader);
 

@@ -66,7 +66,7 @@ at_end(XactEvent event, void *argument)
 	if (renewed != NIL && event == XACT_EVENT_COMMIT)
 		renew();
 	if (changed)
-		shared_wake_keeper(MyDatabaseId);
+		shared_wake_keeper(MyDatabaseId, true);
 	held = NIL;
 	started = NIL;
 	renewed = NIL;

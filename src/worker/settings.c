@@ -24,7 +24,7 @@ settings_apply(void)
 		{"default_transaction_read_only", "off"},
 		{"default_transaction_deferrable", "off"},
 		{"statement_timeout", "0"},
-		{"lock_timeout", "0"},
+		{"lock_timeout", SETTINGS_LOCK_TIMEOUT},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"jit", "off"},
 		{"TimeZone", "UTC"},

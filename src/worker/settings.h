@@ -4,6 +4,12 @@
 #ifndef STREAMAGG_SETTINGS_H
 #define STREAMAGG_SETTINGS_H
 
+/*
+ * A batch that waits for a lock holds others, and old row versions: it gives up, says so, and comes
+ * again after a pause.
+ */
+#define SETTINGS_LOCK_TIMEOUT "20s"
+
 /* After the connection, before the first transaction. */
 extern void settings_apply(void);
 

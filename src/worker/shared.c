@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "common/controldata_utils.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -48,6 +49,23 @@ request(void)
 	RequestNamedLWLockTranche(STREAMAGG_NAME, 1);
 }
 
+/*
+ * In the postmaster: whether what ran before has crashed.  After a crash of one of its processes it
+ * comes here again, after its own death pg_control says how it ended.
+ */
+static bool
+has_crashed(void)
+{
+	static int starts = 0;
+	bool valid;
+	ControlFileData *control;
+
+	if (starts++ > 0)
+		return true;
+	control = get_controlfile(DataDir, &valid);
+	return valid && (control->state == DB_IN_PRODUCTION || control->state == DB_IN_CRASH_RECOVERY);
+}
+
 static void
 startup(void)
 {
@@ -62,6 +80,8 @@ startup(void)
 		memset(shared, 0, shared_size());
 		shared->lock = &GetNamedLWLockTranche(STREAMAGG_NAME)->lock;
 		shared->count = streamagg_max_workers;
+		shared->epoch = GetCurrentTimestamp();
+		shared->crashed = has_crashed();
 		shared->databases = (DatabaseSlot *) ((char *) shared + slots_size());
 		ConditionVariableInit(&shared->ended);
 	}
@@ -163,7 +183,7 @@ shared_wake_launcher(void)
 
 /* The keeper, or the launcher where there is none yet, looks at what shall run. */
 void
-shared_wake_keeper(Oid database)
+shared_wake_keeper(Oid database, bool touched)
 {
 	DatabaseSlot *found;
 
@@ -172,6 +192,7 @@ shared_wake_keeper(Oid database)
 	if (found)
 	{
 		found->dirty = true;
+		found->touched = found->touched || touched;
 		if (found->pid != 0)
 			SetLatch(found->latch);
 		else if (shared->launcher_pid != 0)
@@ -197,6 +218,8 @@ state_name(const StreamSlot *slot)
 			return "running";
 		case SLOT_BACKOFF:
 			return "backoff";
+		case SLOT_BLOCKED:
+			return "blocked";
 		default:
 			return "starting";
 	}

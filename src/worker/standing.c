@@ -38,6 +38,14 @@ set_state(StreamSlot *slot, SlotState state, const char *code, const char *reaso
 	LWLockRelease(shared->lock);
 }
 
+void
+standing_prove(Standing *standing, StreamSlot *slot)
+{
+	if (!standing->proved && !standing->in_trouble)
+		set_state(slot, SLOT_RUNNING, NULL, NULL);
+	standing->proved = true;
+}
+
 /* The library keeps trying by itself; people must see that it does. */
 void
 standing_report_trouble(Standing *standing, StreamSlot *slot, const char *stream,
@@ -46,16 +54,18 @@ standing_report_trouble(Standing *standing, StreamSlot *slot, const char *stream
 	if (trouble == NULL)
 	{
 		standing->trouble_since = 0;
-		if (slot->state != SLOT_RUNNING)
+		if (standing->in_trouble)
 			set_state(slot, SLOT_RUNNING, NULL, NULL);
+		standing->in_trouble = false;
 		return;
 	}
 	if (standing->trouble_since == 0)
 		standing->trouble_since = reader_clock();
-	if (reader_clock() - standing->trouble_since < TROUBLE_MS || slot->state == SLOT_BACKOFF)
+	if (reader_clock() - standing->trouble_since < TROUBLE_MS || standing->in_trouble)
 		return;
-	set_state(slot, SLOT_BACKOFF, "08006", psprintf("no broker can be reached: %s", trouble));
-	ereport(LOG, (errmsg("stream \"%s\": no broker can be reached: %s", stream, trouble)));
+	standing->in_trouble = true;
+	set_state(slot, SLOT_BACKOFF, "08006", trouble);
+	ereport(LOG, (errmsg("stream \"%s\": %s", stream, trouble)));
 }
 
 void

@@ -11,6 +11,8 @@ typedef struct Standing
 {
 	double started;
 	double trouble_since; /* 0: none */
+	bool in_trouble;	  /* and said so */
+	bool proved;		  /* something has gone well since the start */
 	double window_start;  /* of rows and busy_ms */
 	double busy_ms;
 	int64 rows;
@@ -19,7 +21,10 @@ typedef struct Standing
 /* Every two seconds: rows a second and busy share; after a healthy minute failures are forgotten. */
 extern void standing_report_rate(Standing *standing, StreamSlot *slot);
 
-/* trouble: why no broker can be reached, or NULL. */
+/* A batch is committed, or all is read: the stream runs, whatever was before. */
+extern void standing_prove(Standing *standing, StreamSlot *slot);
+
+/* trouble: why nothing can be read, or NULL. */
 extern void standing_report_trouble(Standing *standing, StreamSlot *slot, const char *stream,
 									const char *trouble);
 

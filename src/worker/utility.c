@@ -58,7 +58,7 @@ at_end(XactEvent event, void *argument)
 		return;
 	unblock(blocked, event == XACT_EVENT_COMMIT && blocked != MyDatabaseId);
 	if (event == XACT_EVENT_ABORT || blocked == MyDatabaseId)
-		shared_wake_keeper(blocked);
+		shared_wake_keeper(blocked, true);
 	blocked = InvalidOid;
 }
 

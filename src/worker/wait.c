@@ -104,7 +104,9 @@ require_wanted(Oid stream)
 						errdetail("%s: %s", catalog_string(0, 3), catalog_string(0, 4)),
 						errhint("When the cause is removed, run streamagg.start('%s').",
 								stream_name(stream))));
-	if (!wanted)
+	if (wanted)
+		control_require_not_blocked(stream);
+	else
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" is not running", get_rel_name(stream)),
 						errhint("Run streamagg.start('%s').", stream_name(stream))));

@@ -32,7 +32,8 @@ SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute a JOIN pg
       AND atttypid::regtype::text IN ('oid', 'regproc', 'regprocedure', 'regoper', 'regoperator', 'regtype', 'regrole', 'regnamespace', 'regcollation', 'regconfig', 'regdictionary')$$,
   'stored references are regclass only, which dump as names');
 SELECT set_eq($$SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'streamagg'$$,
-  $$SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'streamagg'::regnamespace AND relkind = 'r' AND relname NOT IN ('merge_rules', 'key_store', 'backfill_log')$$,
-  'the contents of every table but the rules, the keys and the log of backfills are dumped');
+  $$SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'streamagg'::regnamespace AND relkind = 'r'
+      AND relname NOT IN ('merge_rules', 'key_store', 'backfill_log', 'attempt')$$,
+  'the contents of every table but the rules, the keys, the log of backfills and the markers of crashes are dumped');
 SELECT * FROM finish();
 ROLLBACK;

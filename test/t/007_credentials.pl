@@ -138,8 +138,8 @@ wait_until('the halt', sub { state_of() eq 'halted|28000' });
 like($node->safe_psql('postgres', q{SELECT reason FROM streamagg.streams WHERE stream = 's'::regclass}),
     qr/role "alice" has no user name and password for server "clear"/, 'S12: the worker refuses, too');
 is(seen(), '', 'S12: and sends nothing');
-$node->safe_psql('postgres', q{CREATE USER MAPPING FOR alice SERVER clear OPTIONS (username 'bob', password 'pw-literal'); ALTER SERVER clear OWNER TO alice;
-  UPDATE streamagg.stream_catalog SET halted = false, code = NULL, reason = NULL});
+$node->safe_psql('postgres', q{BEGIN; CREATE USER MAPPING FOR alice SERVER clear OPTIONS (username 'bob', password 'pw-literal'); ALTER SERVER clear OWNER TO alice;
+  UPDATE streamagg.stream_catalog SET halted = false, code = NULL, reason = NULL; COMMIT});
 $node->restart;
 wait_until('the halt', sub { state_of() eq 'halted|42501' });
 is(seen(), '', 'S14: nor over a connection without TLS, when the server is no superuser\'s');

@@ -102,10 +102,10 @@ CREATE FOREIGN TABLE missing (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NU
 SELECT streamagg.create_aggregate('missing_count', 'SELECT count(*) AS n FROM missing');
 SELECT streamagg.start('missing');
 END
-    wait_until('the halt', sub { state_of('missing') eq 'halted|42704' });
+    wait_until('the state', sub { state_of('missing') eq 'blocked|42704' });
     like(reason_of('missing'), qr/topic "missing"/, 'the reason names it');
     $kafka->create_topic('missing', 1);
-    is(sql(q{SELECT streamagg.start('missing')}), 't', 'start() lets it run');
+    wait_until('a worker that finds it', sub { state_of('missing') eq 'running|' });
     is(sql(q{SELECT streamagg.wait_for('missing')}), 't', 'once it is there');
 };
 

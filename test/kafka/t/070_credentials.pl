@@ -94,6 +94,7 @@ subtest 'a wrong password' => sub {
     wait_until('the halt', sub { standing('cloud') eq 'halted|28000' });
     like(sql(q{SELECT reason FROM streamagg.streams WHERE stream = 'cloud'::regclass}), qr/topic "t".*Check username and password/, 'with a reason');
     is(sqlstate_of($node, 'postgres', q{SELECT streamagg.wait_for('cloud')}), '55000', 'wait_for() does not wait');
+    sql(q{SELECT streamagg.stop('cloud')});
     set_mapping('cloud', q{username 'alice', password 'alices-secret'});
     reads_through('cloud', 'put right, by a preset');
 };
@@ -142,6 +143,7 @@ subtest 'S3, S14, S15: the worker asks anew' => sub {
         sql("ALTER SERVER sasl OPTIONS ($change)");
         wait_until('the halt', sub { standing('sasl') eq 'halted|42501' });
         is(sqlstate_of($node, 'postgres', q{SELECT streamagg.start('sasl')}), '42501', "$fault: nor use what a superuser wrote");
+        sql(q{SELECT streamagg.stop('sasl')});
         sql("ALTER SERVER sasl OPTIONS ($back)");
     }
     sql('ALTER SERVER sasl OWNER TO CURRENT_USER');
