@@ -143,14 +143,14 @@ END
 };
 
 subtest 'E22: no worker slot is free' => sub {
-    $node->append_conf('postgresql.conf', 'max_worker_processes = 4');
+    $node->append_conf('postgresql.conf', 'max_worker_processes = 5');
     $node->restart;
     add_stream("slot$_") foreach 1 .. 3;
     produce("slot$_", 1) foreach 1 .. 3;
     my $waiting = q{SELECT stream FROM streamagg.streams WHERE state = 'backoff' AND sqlstate = '53400' AND reason ~ 'max_worker_processes' LIMIT 1};
     wait_until('a stream without a slot', sub { sql($waiting) });
     is(sqlstate_of($node, 'postgres', 'SELECT 1'), '', 'nothing else is hurt');
-    my $lucky = sql(q{SELECT stream FROM streamagg.streams WHERE state = 'running' AND stream <> 's'::regclass LIMIT 1});
+    my $lucky = wait_until('one with a slot', sub { sql(q{SELECT stream FROM streamagg.streams WHERE state = 'running' AND stream <> 's'::regclass LIMIT 1}) });
     all_is_there($lucky, 'another');
     sql(q{SELECT streamagg.stop('s')});
     sql("SELECT streamagg.stop('$lucky')");
