@@ -80,8 +80,8 @@ extern int kafka_consumer_partitions(KafkaConsumer *consumer);
  */
 typedef struct KafkaPulse
 {
-	int partitions; /* -1 unknown */
-	int leaderless; /* the first partition without a leader; -1 none */
+	int partitions;	 /* -1 unknown */
+	int leaderless;	 /* the first partition without a leader; -1 none */
 	bool is_missing; /* there is no such topic, or not now */
 	bool is_answered;
 } KafkaPulse;
