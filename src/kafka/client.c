@@ -81,10 +81,7 @@ on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
 
 	/* no trouble with brokers: whoever reads a topic looks whether it is there */
 	if (rd_kafka_type(client) == RD_KAFKA_CONSUMER && is_about_topic(error))
-	{
-		trouble->doubts++;
 		return;
-	}
 	trouble->disturbances++;
 	/* that all brokers are down says less than why */
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && trouble->error)

@@ -14,7 +14,6 @@ typedef struct KafkaTrouble
 {
 	rd_kafka_resp_err_t error;
 	int disturbances; /* ever: connections lost, and the like */
-	int doubts;		  /* ever: a topic or a partition was not there */
 	char text[256];
 	char hidden[2][KAFKA_HIDDEN_BYTES]; /* beginnings of passwords: no text may hold them */
 } KafkaTrouble;

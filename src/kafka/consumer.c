@@ -119,7 +119,6 @@ kafka_consumer_assign(KafkaConsumer *consumer, const int32 *partitions, const in
 	error = rd_kafka_assign(consumer->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	consumer->disturbances = consumer->trouble.disturbances;
-	consumer->doubts = consumer->trouble.doubts;
 	if (error)
 		kafka_consumer_raise_for_topic(consumer, error);
 }
@@ -141,12 +140,6 @@ static bool
 is_disturbed(const KafkaConsumer *consumer)
 {
 	return consumer->cautious && consumer->disturbances != consumer->trouble.disturbances;
-}
-
-bool
-kafka_consumer_is_in_doubt(const KafkaConsumer *consumer)
-{
-	return consumer->doubts != consumer->trouble.doubts;
 }
 
 bool
@@ -181,7 +174,8 @@ kafka_consumer_take(KafkaConsumer *consumer)
 		}
 		if (consumer->nfailures > 0 && kafka_consumer_has_failed(consumer, message->partition))
 		{
-			rd_kafka_message_destroy(message); /* the library goes on behind what it cannot read */
+			rd_kafka_message_destroy(
+				message); /* the library may go on behind what it cannot read */
 			continue;
 		}
 		consumer->messages[kept++] = message;

@@ -109,8 +109,6 @@ extern bool kafka_consumer_read_at(KafkaConsumer *consumer, int32 partition, int
 
 /* There are failures, or a cautious consumer has lost a connection: then assign anew. */
 extern bool kafka_consumer_is_interrupted(const KafkaConsumer *consumer);
-/* Since the last assignment the topic or a partition was not there: the log may be another. */
-extern bool kafka_consumer_is_in_doubt(const KafkaConsumer *consumer);
 /* After much was taken, or when nothing comes though it should: see consumer.c; never waits. */
 extern void kafka_consumer_nudge(KafkaConsumer *consumer, int partitions);
 extern int kafka_consumer_count(const KafkaConsumer *consumer);

@@ -25,7 +25,6 @@ struct KafkaConsumer
 	int max_failures;
 	bool cautious;
 	int disturbances; /* of trouble, as of the last assignment */
-	int doubts;		  /* the same */
 	KafkaTrouble trouble;
 };
 

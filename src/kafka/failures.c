@@ -16,7 +16,6 @@ is_failure(KafkaConsumer *consumer, const rd_kafka_message_t *message)
 	if (kafka_is_passing(message->err))
 	{
 		consumer->trouble.error = message->err;
-		consumer->trouble.doubts++;
 		strlcpy(consumer->trouble.text, rd_kafka_message_errstr(message),
 				sizeof(consumer->trouble.text));
 		return false;

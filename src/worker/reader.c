@@ -94,7 +94,6 @@ reader_look_again(Reader *reader)
 		ids[i] = i;
 		/* where its last record is seen again */
 		offsets[i] = partition->last.offset >= 0 ? partition->last.offset : partition->next_offset;
-		partition->at_end = false;
 	}
 	kafka_consumer_assign(reader->consumer, ids, offsets, reader->count);
 	pfree(ids);
@@ -160,10 +159,10 @@ raise_if_missing(Reader *reader, const Stream *stream)
 bool
 reader_has_changed(Reader *reader, const Stream *stream)
 {
-	bool doubt = reader->missing > 0 || kafka_consumer_is_in_doubt(reader->consumer);
 	int count;
 
-	if (reader_clock() - reader->looked_for_partitions < (doubt ? MISSING_MS : DISCOVERY_MS))
+	if (reader_clock() - reader->looked_for_partitions <
+		(reader->missing > 0 ? MISSING_MS : DISCOVERY_MS))
 		return false;
 	reader->looked_for_partitions = reader_clock();
 	count = kafka_consumer_peek_partitions(reader->consumer);
@@ -171,7 +170,7 @@ reader_has_changed(Reader *reader, const Stream *stream)
 		raise_if_missing(reader, stream);
 	if (count < 0)
 		return false;
-	if (count == reader->count && doubt)
+	if (count == reader->count && reader->missing > 0)
 		reader_look_again(reader);
 	reader->missing = 0;
 	return count != reader->count;
@@ -274,9 +273,9 @@ note_message(Reader *reader, const Stream *stream, int number)
 		return false;
 	if (kind == KAFKA_RECORD)
 	{
-		partition->at_end = false;
 		if (offset >= partition->next_offset)
 		{
+			partition->at_end = false;
 			partition->last_number = number;
 			return true;
 		}

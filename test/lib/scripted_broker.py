@@ -20,6 +20,7 @@ scripted_broker.py NODES       prints the nodes' ports on 127.0.0.1, then obeys,
 It keeps batches as bytes (record batches version 2), speaks the few requests that a consumer needs,
 and knows read_committed: the last stable offset and the aborted transactions.
 """
+import contextlib
 import json
 import socket
 import socketserver
@@ -295,7 +296,8 @@ def obey(do, topic=None, partition=0, **arguments):
         del topics[topic]
     elif do == "disconnect":
         for one in list(connections):
-            one.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):      # it has gone by itself
+                one.shutdown(socket.SHUT_RDWR)
     elif do == "leader":
         topics[topic][partition].leader = arguments["node"]
     elif do == "error":
