@@ -175,7 +175,8 @@ kafka_consumer_take(KafkaConsumer *consumer)
 		}
 		if (consumer->nfailures > 0 && kafka_consumer_has_failed(consumer, message->partition))
 		{
-			rd_kafka_message_destroy(message); /* the library goes on behind what it cannot read */
+			rd_kafka_message_destroy(
+				message); /* the library may go on behind what it cannot read */
 			continue;
 		}
 		consumer->messages[kept++] = message;
