@@ -44,6 +44,7 @@ OBJS = \
 	src/record.o \
 	src/reread.o \
 	src/redact.o \
+	src/refuse.o \
 	src/retry.o \
 	src/retry_select.o \
 	src/secret.o \
@@ -113,6 +114,7 @@ OBJS = \
 	src/worker/attempt.o \
 	src/worker/connection.o \
 	src/worker/consumer.o \
+	src/worker/definitions.o \
 	src/worker/control.o \
 	src/worker/control_state.o \
 	src/worker/failure.o \
@@ -121,6 +123,7 @@ OBJS = \
 	src/worker/launcher.o \
 	src/worker/shared.o \
 	src/worker/reader.o \
+	src/worker/reader_health.o \
 	src/worker/recover.o \
 	src/worker/seek.o \
 	src/worker/session.o \
@@ -128,6 +131,7 @@ OBJS = \
 	src/worker/standing.o \
 	src/worker/utility.o \
 	src/worker/wait.o \
+	src/worker/wanted.o \
 	src/worker/watch.o
 
 # A list, so that one test can be run: make installcheck REGRESS=push

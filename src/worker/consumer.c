@@ -25,17 +25,15 @@
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
-#include "aggregate/run.h"
-#include "archive.h"
 #include "attempt.h"
 #include "bad_share.h"
 #include "catalog.h"
 #include "compat.h"
 #include "connection.h"
 #include "consumer.h"
+#include "definitions.h"
 #include "failure.h"
 #include "feed.h"
-#include "key.h"
 #include "reader.h"
 #include "recover.h"
 #include "settings.h"
@@ -48,10 +46,7 @@
 typedef struct Worker
 {
 	StreamSlot *slot;
-	Stream *stream;
-	MemoryContext definitions; /* of the aggregates */
-	List *aggregates;
-	Archive *archive; /* NULL: none */
+	Definitions definitions;
 	Reader *reader;
 	WaitEventSet *events;
 	double commit_ms; /* of the last batch */
@@ -63,72 +58,16 @@ typedef struct Worker
 } Worker;
 
 static Worker worker;
-static bool stale = true; /* a definition has changed */
-
-/* ---------------------------------------------------------------- definitions */
-
-/* The stream, its archive, or a state table: whose that is, and whether it may be written, is asked again. */
-static void
-on_relation_change(Datum argument, Oid relid)
-{
-	ListCell *cell;
-
-	if (relid == InvalidOid || (worker.slot && relid == worker.slot->stream))
-		stale = true;
-	foreach (cell, worker.aggregates)
-		if (((Aggregate *) lfirst(cell))->state == relid)
-			stale = true;
-	if (archive_is(worker.archive, relid))
-		stale = true;
-}
-
-/* Inside a transaction.  The stream itself may be gone: then the worker ends. */
-static void
-load_definitions(void)
-{
-	MemoryContext old;
-
-	if (!stale)
-		return;
-	stale = false;
-	run_free(worker.aggregates);
-	archive_free(worker.archive);
-	worker.archive = NULL;
-	worker.aggregates = NIL; /* before anything that lets the callback look at it */
-	stream_free(worker.stream);
-	worker.stream = NULL;
-	MemoryContextReset(worker.definitions);
-	worker.stream = stream_load(worker.slot->stream, TopMemoryContext);
-	if (worker.stream->owner != GetUserId())
-	{
-		worker.slot->again = true; /* as the new owner */
-		proc_exit(0);
-	}
-	key_load(worker.stream);
-	old = MemoryContextSwitchTo(worker.definitions);
-	worker.aggregates = run_load(worker.slot->stream);
-	worker.archive = archive_load(worker.stream);
-	MemoryContextSwitchTo(old);
-	ingest_plan(worker.stream, worker.aggregates);
-}
 
 /* ---------------------------------------------------------------- transactions */
 
 static void
 begin(void)
 {
-	ListCell *cell;
-
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	/* the definition must not change under the batch; this also takes in changes until now */
-	LockRelationOid(worker.slot->stream, AccessShareLock);
-	foreach (cell, worker.aggregates)
-		LockRelationOid(((Aggregate *) lfirst(cell))->state, RowExclusiveLock);
-	if (stale && get_rel_name(worker.slot->stream) == NULL)
-		proc_exit(0);
-	load_definitions();
+	definitions_lock(&worker.definitions);
 }
 
 static void
@@ -166,13 +105,13 @@ judge_quality(const Counters *total, int poisoned)
 {
 	if (total->read == 0)
 		return;
-	bad_share_add(&worker.share, worker.stream, total);
+	bad_share_add(&worker.share, worker.definitions.stream, total);
 	if (poisoned == 0 || total->accepted > 0)
 		worker.poisoned_batches = 0;
 	else if (++worker.poisoned_batches >= MAX_POISONED_BATCHES)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("stream \"%s\": its aggregates fail on every row of %d batches",
-							   worker.stream->name, worker.poisoned_batches),
+							   worker.definitions.stream->name, worker.poisoned_batches),
 						errhint("streamagg.quarantine tells the aggregate and the SQLSTATE.")));
 }
 
@@ -183,15 +122,15 @@ begin_batch(void)
 	begin();
 	for (;;)
 	{
-		Ingest *ingest = ingest_begin(worker.stream);
+		Ingest *ingest = ingest_begin(worker.definitions.stream);
 
-		ingest->aggregates = worker.aggregates;
-		ingest->archive = worker.archive;
+		ingest->aggregates = worker.definitions.aggregates;
+		ingest->archive = worker.definitions.archive;
 		AcceptInvalidationMessages();
-		if (!stale)
+		if (!definitions_are_stale())
 			return ingest;
 		ingest_leave(ingest);
-		load_definitions();
+		definitions_load(&worker.definitions);
 	}
 }
 
@@ -199,7 +138,7 @@ begin_batch(void)
 static void
 run_one_batch(double read_ms)
 {
-	bool close_all = reader_closes_all(worker.reader, worker.stream);
+	bool close_all = reader_closes_all(worker.reader, worker.definitions.stream);
 	double start;
 	Ingest *ingest;
 	TimestampTz closing;
@@ -212,7 +151,7 @@ run_one_batch(double read_ms)
 		worker.catching_up = true;
 	}
 	worker.slot->batch_size = kafka_consumer_count(worker.reader->consumer);
-	attempt_mark(&worker.attempt, worker.stream, worker.slot, worker.reader->consumer);
+	attempt_mark(&worker.attempt, worker.definitions.stream, worker.slot, worker.reader->consumer);
 	ingest = begin_batch();
 	reader_fence(worker.reader, ingest);
 	start = reader_clock();
@@ -220,14 +159,14 @@ run_one_batch(double read_ms)
 	ingest->times.decode_ms = reader_clock() - start;
 	ingest->times.read_ms = read_ms;
 	ingest->times.commit_ms = worker.commit_ms;
-	reader_mark_idle(worker.reader, ingest, worker.stream);
-	reader_note_ends(worker.reader, worker.stream, ingest->progress);
+	reader_mark_idle(worker.reader, ingest, worker.definitions.stream);
+	reader_note_ends(worker.reader, worker.definitions.stream, ingest->progress);
 	closing = ingest_finish(ingest, close_all);
 	worker.standing.rows += ingest->total.read;
 	total = ingest->total;
 	poisoned = ingest->poisoned;
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
-	attempt_succeed(&worker.attempt, worker.stream, worker.reader->consumer);
+	attempt_succeed(&worker.attempt, worker.definitions.stream, worker.reader->consumer);
 	commit();
 	attempt_committed(&worker.attempt, worker.slot);
 	size_batch(true);
@@ -251,7 +190,7 @@ assign(void)
 {
 	Ingest *ingest = begin_batch();
 
-	reader_assign(worker.reader, worker.stream, ingest);
+	reader_assign(worker.reader, worker.definitions.stream, ingest);
 	close_empty_batch(ingest);
 }
 
@@ -262,7 +201,7 @@ assign(void)
 static void
 recover(void)
 {
-	Recovery *recovery = recover_look(worker.reader, worker.stream);
+	Recovery *recovery = recover_look(worker.reader, worker.definitions.stream);
 	Ingest *ingest = begin_batch();
 
 	reader_fence(worker.reader, ingest);
@@ -321,13 +260,13 @@ collect(double *first)
 
 	while (!shall_stop())
 	{
-		int found = reader_take(worker.reader, worker.stream);
+		int found = reader_take(worker.reader, worker.definitions.stream);
 
 		committable = committable || (found & READER_COMMITTABLE);
 		if (committable && end == 0)
 		{
 			*first = reader_clock();
-			end = *first + worker.stream->batch_interval / 1000.0;
+			end = *first + worker.definitions.stream->batch_interval / 1000.0;
 		}
 		if (committable &&
 			(kafka_consumer_is_full(worker.reader->consumer) || reader_clock() >= end ||
@@ -364,20 +303,21 @@ consume(void)
 		double start = 0;
 		char waiting[256];
 
-		standing_report_trouble(&worker.standing, worker.slot, worker.stream->name,
+		standing_report_trouble(&worker.standing, worker.slot, worker.definitions.stream->name,
 								reader_trouble(worker.reader));
 		AcceptInvalidationMessages();
-		if (stale)
+		if (definitions_are_stale())
 		{
 			begin();
 			commit();
 		}
 		reader_tell_waiting(worker.reader, waiting, sizeof(waiting));
 		standing_report_waiting(worker.slot, waiting);
-		if (reader_has_changed(worker.reader, worker.stream))
+		if (reader_has_changed(worker.reader, worker.definitions.stream))
 			assign();
-		if (collect(&start) || reader_finds_idle(worker.reader, worker.stream) ||
-			reader_closes_all(worker.reader, worker.stream) || reader_is_pinned(worker.reader))
+		if (collect(&start) || reader_finds_idle(worker.reader, worker.definitions.stream) ||
+			reader_closes_all(worker.reader, worker.definitions.stream) ||
+			reader_is_pinned(worker.reader))
 		{
 			double collected = reader_clock();
 
@@ -392,7 +332,7 @@ consume(void)
 			reader_release(worker.reader);
 			rest();
 			if (!kafka_consumer_is_interrupted(worker.reader->consumer))
-				sleep_until_something(reader_next_look(worker.reader, worker.stream));
+				sleep_until_something(reader_next_look(worker.reader, worker.definitions.stream));
 		}
 		if (kafka_consumer_failures(worker.reader->consumer) > 0)
 			recover();
@@ -474,18 +414,16 @@ open_stream(void)
 {
 	char *name;
 
-	CacheRegisterRelcacheCallback(on_relation_change, 0);
-	worker.definitions =
-		AllocSetContextCreate(TopMemoryContext, "streamagg definitions", ALLOCSET_DEFAULT_SIZES);
+	definitions_watch(&worker.definitions, worker.slot);
 	begin();
 	catalog_check_version();
 	name = MemoryContextStrdup(TopMemoryContext, display_name(worker.slot->stream));
 	SetConfigOption("application_name", name, PGC_USERSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(name);
-	connection_watch(worker.stream->server, worker.stream->owner);
+	connection_watch(worker.definitions.stream->server, worker.definitions.stream->owner);
 	/* the connection's properties are catalogue rows, so this needs the transaction, too */
-	worker.reader = reader_open(worker.stream, WORKER_MAX_BATCH);
-	attempt_load(&worker.attempt, worker.stream, worker.slot);
+	worker.reader = reader_open(worker.definitions.stream, WORKER_MAX_BATCH);
+	attempt_load(&worker.attempt, worker.definitions.stream, worker.slot);
 	commit();
 	size_batch(false);
 	watch_events();
@@ -515,7 +453,8 @@ streamagg_worker_main(Datum slot)
 	PG_CATCH();
 	{
 		if (!worker.slot->stop)
-			failure_handle(worker.slot, worker.stream ? worker.stream->name : "of this worker");
+			failure_handle(worker.slot, worker.definitions.stream ? worker.definitions.stream->name
+																  : "of this worker");
 		else
 			FlushErrorState();
 	}

@@ -31,24 +31,13 @@
 #include "shared.h"
 #include "stream.h"
 #include "streamagg.h"
+#include "wanted.h"
 #include "watch.h"
 
 #define NAP_MS 60000
 #define WATCH_MS 1000
 
 static BackgroundWorkerHandle **handles; /* one a slot; NULL: none started by us */
-static bool updating = false; /* library and SQL objects are of two versions: no worker runs */
-
-static CatalogStatement wanted_streams = {
-	"SELECT s.stream, c.relowner, r.rolcanlogin AND pg_catalog.has_database_privilege(c.relowner,"
-	" (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname ="
-	" pg_catalog.current_database()), 'CONNECT'), r.rolname FROM streamagg.stream_catalog s"
-	" JOIN pg_catalog.pg_class c ON c.oid = s.stream"
-	" JOIN pg_catalog.pg_authid r ON r.oid = c.relowner"
-	" WHERE s.wanted AND NOT s.halted AND s.identity = $1 ORDER BY 1",
-	1,
-	{TEXTOID},
-	NULL};
 
 /* ---------------------------------------------------------------- attach, detach */
 
@@ -98,161 +87,11 @@ attach(Oid database)
 
 /* ---------------------------------------------------------------- what shall run */
 
-/* Marks the slots of streams that shall not run as free; workers end by stop() or by themselves. */
-static void
-release_unwanted(Oid *wanted, int count)
+/* Of a slot: a process was started that has not ended. */
+static bool
+has_worker(int number)
 {
-	for (int i = 0; i < shared->count; i++)
-	{
-		StreamSlot *slot = &shared->slots[i];
-		bool found = false;
-
-		if (slot->state == SLOT_FREE || slot->database != MyDatabaseId || slot->holders > 0)
-			continue;
-		for (int j = 0; j < count && !found; j++)
-			found = wanted[j] == slot->stream;
-		if (found)
-			continue;
-		slot->wanted = false;
-		if (slot->pid == 0 && handles[i] == NULL)
-			slot->state = SLOT_FREE;
-		else
-		{
-			slot->stop = true;
-			if (slot->pid != 0)
-				SetLatch(slot->latch);
-		}
-	}
-}
-
-static void
-claim_wanted(Oid *wanted, Oid *owners, int count)
-{
-	for (int i = 0; i < count; i++)
-	{
-		StreamSlot *slot = shared_claim_slot(MyDatabaseId, wanted[i]);
-
-		if (slot)
-		{
-			slot->owner = owners[i];
-			slot->wanted = true;
-		}
-		else
-			ereport(WARNING,
-					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("stream %u cannot start: streamagg.max_workers are in use", wanted[i]),
-					 errhint("Raise streamagg.max_workers and restart the server.")));
-	}
-}
-
-typedef struct Refused
-{
-	Oid stream;
-	char *owner;
-} Refused;
-
-/* Their workers connect as the owner: without LOGIN or CONNECT none would come up. */
-static void
-halt_refused(const List *refused)
-{
-	ListCell *cell;
-
-	foreach (cell, refused)
-	{
-		const Refused *one = lfirst(cell);
-
-		control_halt(one->stream, "42501",
-					 psprintf("the stream's owner, role \"%s\", may not log in or not connect to "
-							  "this database any more",
-							  one->owner));
-	}
-}
-
-/* Streams that shall run and their owners; those that cannot go to *refused. */
-static int
-read_wanted(Oid **wanted, Oid **owners, List **refused)
-{
-	MemoryContext context = CurrentMemoryContext;
-	Datum identity = CStringGetTextDatum(control_identity());
-	CatalogScope scope;
-	bool isnull;
-	uint64 rows;
-	int count = 0;
-
-	catalog_enter(&scope);
-	rows = catalog_run(&wanted_streams, &identity, NULL);
-	*wanted = MemoryContextAlloc(context, sizeof(Oid) * Max(rows, 1));
-	*owners = MemoryContextAlloc(context, sizeof(Oid) * Max(rows, 1));
-	for (uint64 i = 0; i < rows; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(context);
-		Refused *refusal;
-
-		(*wanted)[count] = DatumGetObjectId(catalog_value(i, 1, &isnull));
-		(*owners)[count] = DatumGetObjectId(catalog_value(i, 2, &isnull));
-		if (DatumGetBool(catalog_value(i, 3, &isnull)))
-			count++;
-		else
-		{
-			refusal = palloc(sizeof(Refused));
-			refusal->stream = (*wanted)[count];
-			refusal->owner = pstrdup(catalog_string(i, 4));
-			*refused = lappend(*refused, refusal);
-		}
-		MemoryContextSwitchTo(old);
-	}
-	catalog_leave(&scope);
-	return count;
-}
-
-/* Until ALTER EXTENSION UPDATE, which ends this keeper, or a restart with another library. */
-static void
-wait_for_update(const char *problem)
-{
-	for (int i = 0; i < shared->count; i++)
-	{
-		StreamSlot *slot = &shared->slots[i];
-
-		if (slot->state != SLOT_FREE && slot->database == MyDatabaseId && slot->pid == 0)
-			shared_set_state(slot, SLOT_BACKOFF, "55000", problem);
-	}
-}
-
-static void
-look_at_catalog(void)
-{
-	Oid *wanted = NULL;
-	Oid *owners = NULL;
-	List *refused = NIL;
-	const char *problem = NULL;
-	int count = 0;
-
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (catalog_is_installed() && streamagg_enabled)
-	{
-		problem = catalog_version_problem();
-		count = read_wanted(&wanted, &owners, &refused);
-		if (problem == NULL)
-		{
-			halt_refused(refused);
-			watch_load(control_identity());
-		}
-		else if (!updating)
-			ereport(LOG, (errmsg("streams wait: %s", problem),
-						  errhint("Run ALTER EXTENSION streamagg UPDATE.")));
-	}
-	updating = problem != NULL;
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	release_unwanted(wanted, count);
-	claim_wanted(wanted, owners, count);
-	if (updating)
-		wait_for_update(problem);
-	LWLockRelease(shared->lock);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	pgstat_report_stat(true);
+	return handles[number] != NULL;
 }
 
 /* Whether somebody said that it changed, or did what streams may wait for. */
@@ -334,7 +173,7 @@ tend_workers(int *active, bool *ended)
 		{
 			(*active)++;
 			due = slot->wanted && handles[i] == NULL && slot->pid == 0 && slot->holders == 0;
-			due = due && !*ended && !updating; /* look at the catalogue first */
+			due = due && !*ended && !wanted_wait_for_update(); /* look at the catalogue first */
 			if (due && slot->next_retry > now)
 			{
 				until = Min(until, TimestampDifferenceMilliseconds(now, slot->next_retry) + 1);
@@ -439,7 +278,7 @@ tidy(void (*task)(void))
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (catalog_is_installed() && !updating)
+	if (catalog_is_installed() && !wanted_wait_for_update())
 		task();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -464,7 +303,7 @@ keep(void)
 		if (touched)
 			watch_touch();
 		if (watch_act() || look)
-			look_at_catalog();
+			wanted_look(has_worker);
 		until = tend_workers(&active, &ended);
 		/* a worker that ended may have done so because its stream shall not run any more */
 		look = ended;
