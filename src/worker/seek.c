@@ -3,12 +3,13 @@
  *
  * The counters must stay right, so what is passed over is counted as lost and recorded in
  * streamagg.gaps.  Going back is another matter: aggregates would count the records twice.  It is
- * possible only where there are none, or where the brokers show that the log is not the one that was
+ * possible only where there are none, and no archive, or where the brokers show that the log is not the one that was
  * read; the partition's counters then begin anew.
  */
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -16,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "aggregate/define.h"
+#include "archive.h"
 #include "catalog.h"
 #include "control.h"
 #include "event.h"
@@ -28,6 +30,19 @@
 
 PG_FUNCTION_INFO_V1(streamagg_seek);
 PG_FUNCTION_INFO_V1(streamagg_skip);
+
+static CatalogStatement give_up_notes = {
+	"UPDATE streamagg.quarantine_log SET status = 'gone' WHERE stream = $1 AND partition = $2"
+	" AND status IN ('new', 'failed')",
+	2,
+	{REGCLASSOID, INT4OID},
+	NULL};
+
+static CatalogStatement delete_notes = {"DELETE FROM streamagg.quarantine_log WHERE stream = $1 "
+										"AND partition = $2 AND record_offset >= $3",
+										3,
+										{REGCLASSOID, INT4OID, INT8OID},
+										NULL};
 
 #define QUESTION_KB 4096
 
@@ -154,10 +169,30 @@ refuse_counting_twice(const Stream *stream, const Partition *partition, int64 of
 		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		 errmsg("stream \"%s\" has read partition %d up to offset " INT64_FORMAT, stream->name,
 				partition->id, partition->next_offset),
-		 errdetail("Its aggregates would count the records from offset " INT64_FORMAT " on twice.",
+		 errdetail("Its aggregates and its archive would have the records from offset " INT64_FORMAT
+				   " on twice.",
 				   offset),
 		 errhint("streamagg.backfill(aggregate, source => 'kafka') reads them again and replaces "
-				 "results; without aggregates the stream can go back.")));
+				 "results; without aggregates and archive the stream can go back.")));
+}
+
+static bool
+is_kept(const Stream *stream)
+{
+	return define_count(stream->relid) > 0 || OidIsValid(archive_of(stream->relid));
+}
+
+/*
+ * Notes that retry_quarantine() would look for in vain: in another log none of the partition's records
+ * is there; records that are read again get new notes.
+ */
+static void
+close_notes(const Stream *stream, const Partition *partition, int64 offset, bool replaced)
+{
+	Datum values[3] = {ObjectIdGetDatum(stream->relid), Int32GetDatum(partition->id),
+					   Int64GetDatum(offset)};
+
+	catalog_execute(replaced ? &give_up_notes : &delete_notes, values, NULL);
 }
 
 static void
@@ -165,11 +200,12 @@ go_back(const Seek *seek, Partition *partition, int64 offset, int64 end)
 {
 	bool replaced = is_replaced(seek, partition, end);
 
-	if (!replaced && define_count(seek->stream->relid) > 0)
+	if (!replaced && is_kept(seek->stream))
 		refuse_counting_twice(seek->stream, partition, offset);
 	if (replaced)
 		gap_note(seek->progress, partition, offset, GAP_REPLACED,
 				 "the topic's log is another one, its counters begin anew");
+	close_notes(seek->stream, partition, offset, replaced);
 	event_log(seek->stream->relid, "seek",
 			  psprintf("partition %d back from offset " INT64_FORMAT " to " INT64_FORMAT
 					   ", until then read " INT64_FORMAT ", gaps " INT64_FORMAT
