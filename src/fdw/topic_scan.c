@@ -215,7 +215,7 @@ next_rows(TopicScan *scan)
 static void
 open_topic(TopicScan *scan)
 {
-	KafkaConsumerConfig config;
+	KafkaConsumerConfig config = {0};
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 
 	if (scan->stream == NULL)

@@ -13,8 +13,8 @@ typedef struct KafkaConsumerConfig
 	const char *topic;
 	int max_messages; /* of a batch */
 	int memory_kb;	  /* for records read ahead, and as much for those taken */
-	bool far;		  /* questions wait for answers of brokers that are far away, up to 10 s */
 	int read_ahead; /* no more records, and no more memory, whatever the server's options are; 0: theirs */
+	bool far; /* questions wait for answers of brokers that are far away, up to 10 s */
 } KafkaConsumerConfig;
 
 typedef enum KafkaMessageKind
