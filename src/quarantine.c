@@ -96,10 +96,11 @@ static CatalogStatement delete_old = {
 	NULL};
 
 static CatalogStatement delete_surplus = {
-	"DELETE FROM streamagg.quarantine_log q USING (SELECT s.stream, (SELECT o.received_at"
+	/* materialized: else the search for the last one to stay is made again for each note */
+	"WITH surplus AS MATERIALIZED (SELECT s.stream, (SELECT o.received_at"
 	" FROM streamagg.quarantine_log o WHERE o.stream = s.stream"
 	" ORDER BY o.received_at DESC OFFSET $1 LIMIT 1) AS last"
-	" FROM streamagg.stream_progress s) surplus"
+	" FROM streamagg.stream_progress s) DELETE FROM streamagg.quarantine_log q USING surplus"
 	" WHERE q.stream = surplus.stream AND q.received_at <= surplus.last",
 	1,
 	{INT8OID},

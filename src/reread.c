@@ -52,8 +52,12 @@ close_consumer(void *argument)
 static void
 open_consumer(Reread *work)
 {
-	KafkaConsumerConfig config = {work->stream->server, work->stream->owner, work->stream->topic,
-								  MAX_MESSAGES,			READ_AHEAD_KB,		 READ_AHEAD};
+	KafkaConsumerConfig config = {.server = work->stream->server,
+								  .user = work->stream->owner,
+								  .topic = work->stream->topic,
+								  .max_messages = MAX_MESSAGES,
+								  .memory_kb = READ_AHEAD_KB,
+								  .read_ahead = READ_AHEAD};
 
 	work->consumer = kafka_consumer_create(&config);
 	if (work->range == NULL)

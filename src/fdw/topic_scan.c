@@ -219,13 +219,17 @@ next_rows(TopicScan *scan)
 static void
 open_topic(TopicScan *scan)
 {
-	KafkaConsumerConfig config;
+	KafkaConsumerConfig config = {0};
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 
 	if (scan->stream == NULL)
 		scan->stream = load_stream(scan);
-	config = (KafkaConsumerConfig){scan->stream->server, scan->user,	scan->stream->topic,
-								   LARGEST_CHUNK,		 READ_AHEAD_KB, READ_AHEAD};
+	config = (KafkaConsumerConfig){.server = scan->stream->server,
+								   .user = scan->user,
+								   .topic = scan->stream->topic,
+								   .max_messages = LARGEST_CHUNK,
+								   .memory_kb = READ_AHEAD_KB,
+								   .read_ahead = READ_AHEAD};
 	scan->consumer = kafka_consumer_create(&config);
 	if (scan->range == NULL)
 		scan->range = topic_range_create(scan->stream, scan->consumer);

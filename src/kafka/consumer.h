@@ -13,10 +13,10 @@ typedef struct KafkaConsumerConfig
 	const char *topic;
 	int max_messages; /* of a batch */
 	int memory_kb;	  /* for records read ahead, and as much for those taken */
-	bool far;		  /* questions wait for answers of brokers that are far away, up to 10 s */
 	int read_ahead; /* no more records, and no more memory, whatever the server's options are; 0: theirs */
 	bool cautious;	/* takes nothing after a connection was lost until it is assigned anew */
 	bool impatient; /* short fetches: for a few questions, not for much data */
+	bool far;		/* questions wait for answers of brokers that are far away, up to 10 s */
 } KafkaConsumerConfig;
 
 typedef enum KafkaMessageKind

@@ -27,7 +27,8 @@ PG_FUNCTION_INFO_V1(streamagg_test_connection);
 int
 kafka_probe_ends(Oid server, Oid user, const char *topic, int64 **ends)
 {
-	KafkaConsumerConfig config = {server, user, topic, 1, 1024};
+	KafkaConsumerConfig config = {
+		.server = server, .user = user, .topic = topic, .max_messages = 1, .memory_kb = 1024};
 	KafkaConsumer *volatile consumer = kafka_consumer_create(&config);
 	volatile int count = 0;
 
