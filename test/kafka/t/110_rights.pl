@@ -99,7 +99,7 @@ foreach my $case (@halting, @running)
     my $query = $case->{query} // "SELECT k, count(*) AS n FROM $name GROUP BY k";
     as_app(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, k int)
-SERVER kafka OPTIONS (topic 'records', event_time 'ts');
+SERVER kafka OPTIONS (topic 'records', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('${name}_agg', '$query');
 SELECT streamagg.start('$name');
 END
@@ -178,6 +178,7 @@ subtest 'E17: the owner loses the right to log in' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

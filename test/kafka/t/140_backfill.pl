@@ -23,7 +23,7 @@ $kafka->start;
 $kafka->create_topic('user-login', 4);
 my $node = new_node('main');
 add_database($node, 'postgres', $kafka);
-$node->safe_psql('postgres', user_login_sql() . keep_rows_sql());
+$node->safe_psql('postgres', user_login_sql());
 my @events = ('events.py', '--seed', $seed, '--partitions', 4, '--topic', 'user-login');
 $kafka->script(@events, '--count', 100_000);
 my $sent = 100_000;

@@ -22,7 +22,7 @@ sub add_stream
     $options //= '';
     sql(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v bigint)
-  SERVER kafka OPTIONS (topic '$name', event_time 'ts' $options);
+  SERVER kafka OPTIONS (topic '$name', event_time 'ts', archive 'on' $options);
 SELECT streamagg.create_aggregate('${name}_sum', 'SELECT count(*) AS n, sum(v) AS s FROM $name');
 END
     return;
@@ -283,7 +283,7 @@ subtest 'start_from' => sub {
         sql(<<"END");
 SET TimeZone = 'Asia/Tokyo';
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v bigint)
-  SERVER kafka OPTIONS (topic 'from', event_time 'ts', start_from '$value');
+  SERVER kafka OPTIONS (topic 'from', event_time 'ts', start_from '$value', archive 'on');
 SELECT streamagg.create_aggregate('${name}_sum', 'SELECT count(*) AS n, sum(v) AS s FROM $name');
 END
         is(sql("SELECT count(*), coalesce(sum(v), 0) FROM $name"), $sums, "SELECT from $value");
@@ -294,5 +294,6 @@ END
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 done_testing();
