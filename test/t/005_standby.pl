@@ -29,7 +29,7 @@ $standby->init_from_backup($primary, 'b', has_streaming => 1);
 $standby->start;
 $primary->safe_psql('postgres', q{SELECT streamagg.push('s', ARRAY['{"ts": "2024-01-01T00:02:00Z"}'])});
 # a row that was never in the stream, for verify() to find
-$primary->safe_psql('postgres', q{INSERT INTO s_archive VALUES ('2024-01-01 00:09Z', NULL, 0, -1, '-infinity', now())});
+$primary->safe_psql('postgres', q{INSERT INTO s_archive VALUES ('2024-01-01 00:09Z', NULL, 0, 99, '-infinity', now())});
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 
 my $rows = q{SELECT window_start, n, is_final, updated_at FROM minutes ORDER BY 1};
@@ -58,7 +58,7 @@ is($standby->safe_psql('postgres', q{SELECT accepted FROM streamagg.push('s', AR
 is($standby->safe_psql('postgres', 'SELECT count(*), sum(n), count(*) FILTER (WHERE is_final) FROM minutes'), '4|4|3', 'where it was');
 wait_until('F6: what was running runs again', sub { (one_value($standby, 'postgres', q{SELECT state FROM streamagg.streams WHERE stream = 'remote'::regclass}) // '') =~ /running|backoff/ }, 20);
 accounting_is_right($standby, 'postgres');
-$standby->safe_psql('postgres', 'ALTER TABLE s_archive DISABLE TRIGGER USER; DELETE FROM s_archive WHERE _offset = -1');
+$standby->safe_psql('postgres', 'ALTER TABLE s_archive DISABLE TRIGGER USER; DELETE FROM s_archive WHERE _offset = 99');
 verify_is_empty($standby, 'postgres');
 server_is_unharmed($standby);
 done_testing;
