@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(new_node add_database wait_until one_value sqlstate_of worker_pid kill_worker
-  accounting_is_right verify_is_empty kill_process server_is_unharmed same_rows resources_of user_login_sql login_rows);
+  accounting_is_right verify_is_empty give_archive kill_process server_is_unharmed same_rows resources_of user_login_sql login_rows);
 
 # The workers that tests killed: only these may be in the log as terminated by a signal.
 my %killed;
@@ -138,6 +138,16 @@ FROM streamagg.aggregates a JOIN streamagg.archive_catalog USING (stream), strea
 END
     cmp_ok($count, '>', 0, "$database: aggregates that have an archive");
     is(join("\n", @found), '', "$database: verify() finds nothing in them");
+    return;
+}
+
+# An archive and its days to another owner, as its stream.
+sub give_archive
+{
+    my ($node, $database, $archive, $role) = @_;
+    $node->safe_psql($database, <<"END");
+SELECT format('ALTER TABLE %s OWNER TO %I', relid, '$role') FROM pg_partition_tree('$archive') \\gexec
+END
     return;
 }
 

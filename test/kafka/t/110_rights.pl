@@ -149,6 +149,7 @@ END
 };
 
 subtest 'all of a stream is given to another role' => sub {
+    give_archive($node, 'postgres', 'given_archive', 'other');
     sql(<<"END");
 ALTER FOREIGN TABLE given OWNER TO other; ALTER TABLE given_agg_state OWNER TO other;
 ALTER VIEW given_agg OWNER TO other; ALTER VIEW given_agg_query OWNER TO other;

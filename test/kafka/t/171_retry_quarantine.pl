@@ -96,7 +96,9 @@ subtest 'who may, and what a condition may be' => sub {
     is($as->('stranger'), '42501', 'S29: only members of the owner');
     is($as->('op'), '', 'and operators');
     is($as->('op', q{stage = 'check'}), '', 'by a condition, too');
-    sql('GRANT USAGE ON FOREIGN SERVER kafka TO boss; GRANT ALL ON SCHEMA public TO boss; ALTER FOREIGN TABLE r OWNER TO boss; ALTER VIEW r_minutes OWNER TO boss; ALTER VIEW r_seen OWNER TO boss; ALTER VIEW r_punctual OWNER TO boss');
+    sql('GRANT USAGE ON FOREIGN SERVER kafka TO boss; GRANT ALL ON SCHEMA public TO boss');
+    give_archive($node, 'postgres', 'r_archive', 'boss');
+    sql('ALTER FOREIGN TABLE r OWNER TO boss; ALTER VIEW r_minutes OWNER TO boss; ALTER VIEW r_seen OWNER TO boss; ALTER VIEW r_punctual OWNER TO boss');
     sql("ALTER TABLE r_${_}_state OWNER TO boss; ALTER VIEW r_${_}_query OWNER TO boss") foreach 'minutes', 'seen', 'punctual';
     is($as->('member'), '', 'the owner need not be a reader for all of them');
     is($as->('member', q{code = '23514'}), '42501', 'but for a condition over what stands there');
