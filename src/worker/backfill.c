@@ -147,6 +147,13 @@ log_end(const char *state, const char *reason, int code)
 
 /* ---------------------------------------------------------------- the process: its work */
 
+/* Outside a transaction, where a process may end, PostgreSQL leaves a session's locks to the next. */
+static void
+release_archive(int code, Datum arg)
+{
+	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
+}
+
 /* Until this process ends, what it has seen to be there stays: no day of the archive is dropped. */
 static void
 keep_archive(const Source *source)
@@ -286,6 +293,7 @@ streamagg_backfill_main(Datum handle)
 		proc_exit(0); /* who asked for it is gone */
 	dsm_pin_mapping(segment);
 	task = dsm_segment_address(segment);
+	before_shmem_exit(release_archive, 0); /* called behind what ends the transaction */
 	BackgroundWorkerInitializeConnectionByOid(task->database, task->user, 0);
 	settings_apply();
 	/* sorts and hash tables of slices, one at a time, as a CREATE INDEX has them */

@@ -2,9 +2,9 @@
  * seek.c - seek() and skip(): a person says where a stream goes on.
  *
  * The counters must stay right, so what is passed over is counted as lost and recorded in
- * streamagg.gaps.  Going back is another matter: aggregates would count the records twice.  It is
- * possible only where there are none, and no archive, or where the brokers show that the log is not the one that was
- * read; the partition's counters then begin anew.
+ * streamagg.gaps.  Going back is another matter: aggregates would count the records twice, an archive
+ * would have them twice.  It is possible only where there are none, or where the brokers show that the
+ * log is not the one that was read; the partition's counters then begin anew.
  */
 #include "postgres.h"
 
@@ -169,17 +169,10 @@ refuse_counting_twice(const Stream *stream, const Partition *partition, int64 of
 		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		 errmsg("stream \"%s\" has read partition %d up to offset " INT64_FORMAT, stream->name,
 				partition->id, partition->next_offset),
-		 errdetail("Its aggregates and its archive would have the records from offset " INT64_FORMAT
-				   " on twice.",
+		 errdetail("Its aggregates would count the records from offset " INT64_FORMAT " on twice.",
 				   offset),
 		 errhint("streamagg.backfill(aggregate, source => 'kafka') reads them again and replaces "
-				 "results; without aggregates and archive the stream can go back.")));
-}
-
-static bool
-is_kept(const Stream *stream)
-{
-	return define_count(stream->relid) > 0 || OidIsValid(archive_of(stream->relid));
+				 "results; without aggregates the stream can go back.")));
 }
 
 /*
@@ -196,12 +189,30 @@ close_notes(const Stream *stream, const Partition *partition, int64 offset, bool
 }
 
 static void
+refuse_archiving_twice(const Stream *stream, const Partition *partition, int64 offset, Oid archive)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("stream \"%s\" has read partition %d up to offset " INT64_FORMAT, stream->name,
+				partition->id, partition->next_offset),
+		 errdetail("Its archive would have the records from offset " INT64_FORMAT " on twice.",
+				   offset),
+		 errhint("Without its archive the stream can go back: ALTER FOREIGN TABLE … OPTIONS (SET "
+				 "archive 'off'), DROP TABLE %s.",
+				 stream_name(archive))));
+}
+
+static void
 go_back(const Seek *seek, Partition *partition, int64 offset, int64 end)
 {
 	bool replaced = is_replaced(seek, partition, end);
+	Oid archive = archive_of(seek->stream->relid);
 
-	if (!replaced && is_kept(seek->stream))
+	if (!replaced && define_count(seek->stream->relid) > 0)
 		refuse_counting_twice(seek->stream, partition, offset);
+	if (!replaced && OidIsValid(archive))
+		refuse_archiving_twice(seek->stream, partition, offset, archive);
 	if (replaced)
 		gap_note(seek->progress, partition, offset, GAP_REPLACED,
 				 "the topic's log is another one, its counters begin anew");

@@ -14,7 +14,7 @@ my $node = new_node('crash', "synchronous_commit = on\n");
 $node->safe_psql('postgres', <<'END');
 CREATE EXTENSION streamagg;
 CREATE SERVER local FOREIGN DATA WRAPPER streamagg_kafka;
-CREATE FOREIGN TABLE s (n int, o bigint OPTIONS (meta 'offset'), ts timestamptz) SERVER local OPTIONS (event_time 'ts', watermark_delay '0 s');
+CREATE FOREIGN TABLE s (n int, o bigint OPTIONS (meta 'offset'), ts timestamptz) SERVER local OPTIONS (event_time 'ts', watermark_delay '0 s', archive 'on');
 SELECT streamagg.create_aggregate('seen', 'SELECT n, o, count(*) AS times FROM s GROUP BY 1, 2');
 SELECT streamagg.create_aggregate('minutes', 'SELECT w.window_start, w.window_end, count(*) AS n, sum(n) AS total
   FROM s, streamagg.tumble(ts, ''1 min'') w GROUP BY 1, 2');
@@ -38,6 +38,7 @@ SELECT p.next_offset = p.read, p.accepted = (SELECT count(*) FROM seen), p.accep
 FROM streamagg.partitions p
 END
     accounting_is_right($node, 'postgres');
+    verify_is_empty($node, 'postgres');
     return;
 }
 

@@ -44,7 +44,7 @@ for my $partitions (1, 4)
     my $stream = "s$partitions";
     $node->safe_psql('postgres', <<"END");
 CREATE FOREIGN TABLE $stream (client int, key int, p int OPTIONS (meta 'partition'), o bigint OPTIONS (meta 'offset'), ts timestamptz)
-  SERVER local OPTIONS (event_time 'ts', watermark_delay '1 hour');
+  SERVER local OPTIONS (event_time 'ts', watermark_delay '1 hour', archive 'on');
 SELECT streamagg.create_aggregate('offsets_$stream', 'SELECT p, o, count(*) AS times FROM $stream GROUP BY 1, 2');
 SELECT streamagg.create_aggregate('keys_$stream', 'SELECT key, count(*) AS n FROM $stream GROUP BY 1');
 SELECT streamagg.create_aggregate('total_$stream', 'SELECT count(*) AS n, count(client) AS c FROM $stream');
@@ -92,6 +92,7 @@ END
       FROM (SELECT batch, row_number() OVER (ORDER BY batch) AS n FROM streamagg.batches WHERE stream = '$stream'::regclass) b"), 't', 'batches are numbered without holes');
 }
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/deadlock detected|could not serialize/, 'no deadlock');
 
 # ---- a push waits for the one before it in the same stream, and sees what became of it

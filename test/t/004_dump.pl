@@ -23,7 +23,7 @@ SET TimeZone = 'Asia/Kolkata';
 SET DateStyle = 'SQL, DMY';
 SET IntervalStyle = 'sql_standard';
 CREATE FOREIGN TABLE "S'1" (k text CHECK (k <> 'bad'), n int OPTIONS (path 'a."b.c"'), ts timestamptz NOT NULL)
-  SERVER local OPTIONS (event_time 'ts', watermark_delay '30 s', topic 'the topic');
+  SERVER local OPTIONS (event_time 'ts', watermark_delay '30 s', topic 'the topic', archive 'on');
 CREATE FOREIGN TABLE remote (k text, ts timestamptz) SERVER kafka OPTIONS (event_time 'ts', topic 't');
 CREATE TABLE names (k text, name text);
 INSERT INTO names VALUES ('a', 'A'), ('b', 'B');
@@ -51,6 +51,7 @@ my %story = (
       UNION ALL SELECT 'frozen', f::text FROM frozen f ORDER BY 1, 2},
     'states' => q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC'; SELECT m::text FROM minutes_state m UNION ALL SELECT t::text FROM "To tal_state" t
       UNION ALL SELECT n::text FROM named_state n ORDER BY 1},
+    'archive' => q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC'; SELECT a::text FROM "S'1_archive" a ORDER BY _partition, _offset},
     'aggregates' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.aggregates ORDER BY aggregate::text},
     'partitions' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.partitions ORDER BY stream::text, partition},
     'batches' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.batches ORDER BY stream::text, batch},
@@ -99,6 +100,7 @@ for my $format (sort keys %dumps)
     is(sqlstate_of($fresh, $format, q{DROP VIEW "Odd ""schema""".minutes; DROP VIEW "Odd ""schema""".frozen}), '', 'DROP VIEW works');
     is($fresh->safe_psql($format, q{SELECT count(*) FROM pg_class WHERE relname ~ '^(minutes|frozen)' AND relkind IN ('r', 'v')}), '0', 'and takes state and definition along');
     accounting_is_right($fresh, $format);
+    verify_is_empty($fresh, $format);
 }
 $fresh->restart;
 # the launcher looks into each database once, by a keeper that ends

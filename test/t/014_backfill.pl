@@ -10,19 +10,11 @@ use StreamaggTest;
 use Test::More;
 
 my $node = new_node('backfill', "max_prepared_transactions = 2\n");
-# The archive: an aggregate with a group a row stands for it, and in front of them rows that make several slices.
 $node->safe_psql('postgres', <<'END');
 CREATE EXTENSION streamagg;
 CREATE SERVER local FOREIGN DATA WRAPPER streamagg_kafka;
-CREATE FOREIGN TABLE s (k int, p int OPTIONS (meta 'partition'), o bigint OPTIONS (meta 'offset'), ts timestamptz)
-  SERVER local OPTIONS (event_time 'ts', watermark_delay '1 hour');
-SELECT streamagg.create_aggregate('kept', 'SELECT p, o, min(k) AS k, min(ts) AS ts FROM s GROUP BY 1, 2'),
-  streamagg.create_aggregate('a', 'SELECT w.window_start, k, count(*) AS n FROM s, streamagg.tumble(ts, ''1 min'') w GROUP BY 1, 2');
-CREATE TABLE history (n int);
-CREATE VIEW s_archive AS
-SELECT k, p, o, ts, p AS _partition, o AS _offset, timestamptz '-infinity' AS _watermark, updated_at AS _received_at FROM kept_state
-UNION ALL
-SELECT n % 3, 0, -n, timestamptz '2020-01-01' + n / 1000 * interval '1 min', 0, -n, '-infinity', now() FROM history;
+CREATE FOREIGN TABLE s (k int, ts timestamptz) SERVER local OPTIONS (event_time 'ts', watermark_delay '1 hour', archive 'on');
+SELECT streamagg.create_aggregate('a', 'SELECT w.window_start, k, count(*) AS n FROM s, streamagg.tumble(ts, ''1 min'') w GROUP BY 1, 2');
 END
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
@@ -88,13 +80,16 @@ sub resting_backfill
 sub processes { return sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streamagg backfill'}); }
 
 subtest 'cancelled, terminated, resumed' => sub {
-    sql('INSERT INTO history SELECT * FROM generate_series(1, 600000)');
+    sql(<<'END');    # in front of all, rows that make several slices
+INSERT INTO s_archive (k, ts, _partition, _offset, _watermark, _received_at)
+SELECT n % 3, timestamptz '2020-01-01' + n / 1000 * interval '1 min', 0, -n, '-infinity', now() FROM generate_series(1, 600000) n
+END
     sql('ALTER SYSTEM SET streamagg.backfill_rate = 1000');
     $node->reload;
     my $job = resting_backfill();
     is(sql(q{SELECT min(n), max(n), count(DISTINCT updated_at) FROM a WHERE window_start < '2021-01-01'}), '333|334|1', 'a slice is visible');
     is(sql(q{SELECT accepted FROM streamagg.push('s', ARRAY['{"k": 1, "ts": "2024-01-01T00:10:00Z"}'])}), 1, 'pushes go on');
-    is(sqlstate_of($node, 'postgres', q{SET lock_timeout = '100ms'; DROP VIEW s_archive}), '55P03', 'and the archive stays');
+    is(sqlstate_of($node, 'postgres', q{SET lock_timeout = '100ms'; DROP TABLE s_archive}), '55P03', 'and the archive stays');
     sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT streamagg.backfill%'});
     $job->{run}->finish;
     like($job->{err}, qr/57014/, 'the caller is cancelled');
@@ -106,6 +101,8 @@ subtest 'cancelled, terminated, resumed' => sub {
     sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'streamagg backfill'});
     $job->{run}->finish;
     like($job->{err}, qr/57P01/, 'the caller is told of a process that is gone');
+    wait_until('the end of that', sub { processes() == 0 });
+    is(sql(q{SELECT count(*) FROM pg_locks WHERE relation = 's_archive'::regclass}), 0, 'and of what it held');
 
     $node->append_conf('postgresql.auto.conf', 'streamagg.backfill_rate = 0');
     $node->reload;
@@ -113,6 +110,8 @@ subtest 'cancelled, terminated, resumed' => sub {
     is(sql("SELECT streamagg.backfill('a', '$from') < 600000"), 't', 'it goes on where it was');
     is(sql(q{SELECT count(*) FROM streamagg.verify('a')}), 0, 'and then all is there');
 };
+
+accounting_is_right($node, 'postgres');
 
 subtest 'dropped' => sub {
     $node->append_conf('postgresql.auto.conf', 'streamagg.backfill_rate = 1000');

@@ -79,6 +79,7 @@ FROM streamagg.partitions
 END
 is($node->safe_psql('postgres', q{SELECT state FROM streamagg.streams}), 'running', 'it runs on');
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 
 $node->safe_psql('postgres', q{SELECT streamagg.stop('user_login')});

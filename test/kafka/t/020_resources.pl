@@ -104,6 +104,7 @@ cmp_ok($often->{fds}, '<=', $once->{fds}, 'nor a file descriptor');
 $session->quit;
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

@@ -21,7 +21,7 @@ sub add_stream
     $node->safe_psql($database, <<"END");
 CREATE FOREIGN TABLE $name (
   k text, ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL
-) SERVER kafka OPTIONS (topic '$database-$name', format 'json', event_time 'ts');
+) SERVER kafka OPTIONS (topic '$database-$name', format 'json', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('${name}_count', 'SELECT k, count(*) AS n FROM $name GROUP BY k');
 END
     return;
@@ -211,6 +211,7 @@ subtest 'DROP EXTENSION' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 my $began = time;
 $node->stop('fast');

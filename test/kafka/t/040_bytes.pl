@@ -22,7 +22,7 @@ add_database($node, 'postgres', $kafka);
 $node->safe_psql('postgres', <<'END');
 CREATE FOREIGN TABLE events (
   ts timestamptz OPTIONS (encoding 'iso8601') NOT NULL, k text, v int
-) SERVER kafka OPTIONS (topic 'events', format 'json', event_time 'ts');
+) SERVER kafka OPTIONS (topic 'events', format 'json', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('agg', 'SELECT k, count(*) AS n FROM events GROUP BY k');
 SELECT streamagg.start('events');
 END
@@ -38,6 +38,7 @@ foreach my $offset (0 .. $#$vectors)
 is($node->safe_psql('postgres', 'SELECT sum(n) FROM agg'),
     scalar(grep { !defined $_->{code} } @$vectors), 'the sound ones are counted');
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

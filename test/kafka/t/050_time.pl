@@ -30,7 +30,7 @@ sub record
 sql(<<'END');
 CREATE FOREIGN TABLE events (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL)
   SERVER kafka OPTIONS (topic 'events', event_time 'ts', watermark_delay '10 s',
-    idle_timeout '1 hour', close_after '1 hour');
+    idle_timeout '1 hour', close_after '1 hour', archive 'on');
 SELECT streamagg.create_aggregate('per_minute', $$SELECT w.window_start, w.window_end, count(*) AS n
   FROM events e, streamagg.tumble(e.ts, '1 minute') w GROUP BY 1, 2$$);
 SELECT streamagg.start('events');
@@ -78,5 +78,6 @@ wait_until('the new partition',
     sub { sql(q{SELECT read FROM streamagg.partitions WHERE partition = 2}) eq '2' });
 is(sql(q{SELECT start_offset FROM streamagg.partitions WHERE partition = 2}), 0, 'from its beginning');
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 done_testing();

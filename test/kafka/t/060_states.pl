@@ -31,7 +31,7 @@ sub add_stream
     $kafka->create_topic($name, 1);
     sql(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v int)
-  SERVER kafka OPTIONS (topic '$name', event_time 'ts' $options);
+  SERVER kafka OPTIONS (topic '$name', event_time 'ts', archive 'on' $options);
 SELECT streamagg.create_aggregate('${name}_count', '$query');
 END
     return;
@@ -151,5 +151,6 @@ subtest 'streamagg.enabled' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 done_testing();

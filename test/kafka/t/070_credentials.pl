@@ -33,7 +33,7 @@ sub add_stream
     my ($name, $server) = @_;
     sql(<<"END");
 SET ROLE alice;
-CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v int) SERVER $server OPTIONS (topic 't', event_time 'ts');
+CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v int) SERVER $server OPTIONS (topic 't', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('${name}_sum', 'SELECT count(*) AS n, sum(v) AS v FROM $name');
 END
     return;
@@ -160,5 +160,6 @@ subtest 'S10: no secret where it does not belong' => sub {
     is(join(' ', $text{$_} =~ /(?:alices|carols|wrong)-secret|PRIVATE/g), '', "no secret in $_") for sort keys %text;
 };
 
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 done_testing;

@@ -1,4 +1,5 @@
-# A running worker follows the types of its columns when they are altered.
+# A running worker follows the types of its columns when they are altered. Without an archive: PostgreSQL
+# refuses to alter a composite type that a table has a column of.
 use strict;
 use warnings;
 

@@ -73,7 +73,7 @@ sub add_stream
     $options = "topic '$name' $options" if $options !~ /^topic/;
     sql(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, $columns)
-SERVER kafka OPTIONS ($options, event_time 'ts');
+SERVER kafka OPTIONS ($options, event_time 'ts', archive 'on');
 END
     sql("SELECT streamagg.create_aggregate('${name}_$_', \$\$$queries{$_}\$\$)")
       foreach sort keys %queries;
@@ -380,6 +380,7 @@ delete $shown{'streamagg.quarantine'};
 not_found('values of open columns are in quarantine only', [$open], save('other_views', join "\n", values %shown));
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 $node->stop;
 not_found('nothing secret in the files of the stopped server', \@secrets, $node->data_dir);
 not_found('nor in its log', [ @secrets, $open ], $node->logfile);

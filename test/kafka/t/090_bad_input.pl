@@ -20,7 +20,7 @@ sub add_stream
     my ($name, $columns, $options, $query) = @_;
     sql(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, $columns)
-SERVER kafka OPTIONS ($options, event_time 'ts');
+SERVER kafka OPTIONS ($options, event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('${name}_agg', \$\$$query\$\$);
 SELECT streamagg.start('$name');
 END
@@ -196,6 +196,7 @@ subtest 'quarantine_max_rows' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

@@ -32,7 +32,7 @@ sub add_stream
     my ($name, $topic, $query) = @_;
     sql(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v int, k int,
-  p int OPTIONS (meta 'partition')) SERVER kafka OPTIONS (topic '$topic', event_time 'ts', watermark_delay '10 s');
+  p int OPTIONS (meta 'partition')) SERVER kafka OPTIONS (topic '$topic', event_time 'ts', watermark_delay '10 s', archive 'on');
 SELECT streamagg.create_aggregate('${name}_agg', '$query');
 END
     return;
@@ -184,6 +184,7 @@ subtest 'kill -9 of the worker among poison rows' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

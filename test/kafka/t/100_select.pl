@@ -276,6 +276,7 @@ $session->quit;
 
 is(records(), records(), 'all is quiet');
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

@@ -26,7 +26,7 @@ sub messages
     sql(<<"END");
 CREATE FOREIGN TABLE $stream (part int OPTIONS (meta 'partition'), off bigint OPTIONS (meta 'offset'), key bytea OPTIONS (meta 'key'),
   ts timestamptz OPTIONS (meta 'timestamp'), headers jsonb OPTIONS (meta 'headers'), raw text OPTIONS (meta 'raw'))
-  SERVER kafka OPTIONS (topic '$topic', event_time 'ts');
+  SERVER kafka OPTIONS (topic '$topic', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('${stream}_seen', 'SELECT part, off, min(encode(key, ''escape'')) AS key, min(ts) AS ts, min(headers::text) AS headers, min(raw) AS raw FROM $stream GROUP BY 1, 2');
 SELECT streamagg.start('$stream');
 SELECT streamagg.wait_for('$stream');
@@ -306,6 +306,7 @@ subtest 'the broker is gone' => sub {
     is(records('rows'), $before + 10, 'and so are the records');
 };
 
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

@@ -40,6 +40,19 @@ BEGIN
 END $$;
 END
 
+# A stream and its archive belong to one role.
+sub give_taken
+{
+    my ($role) = @_;
+    return <<"END";
+RESET ROLE;
+BEGIN;
+SELECT format('ALTER TABLE %s OWNER TO $role', relid) FROM pg_partition_tree('taken_archive') \\gexec
+ALTER FOREIGN TABLE taken OWNER TO $role;
+COMMIT;
+END
+}
+
 # Each case: what is done to NAME, NAME_agg, NAME_agg_state; the state that follows; its repair.
 my @halting = (
     { name => 'forced', state => '42501', act => 'ALTER TABLE forced_agg_state ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
@@ -52,8 +65,7 @@ my @halting = (
     { name => 'updated', state => '55000',
         act => 'CREATE RULE r AS ON UPDATE TO updated_agg_state DO ALSO INSERT INTO public.noticed VALUES (NEW.n)',
         repair => 'DROP RULE r ON updated_agg_state', reason => qr/is not a plain table any more; hint: Drop its rules/ },
-    { name => 'taken', state => '42501', act => 'RESET ROLE; ALTER FOREIGN TABLE taken OWNER TO other',
-        repair => 'RESET ROLE; ALTER FOREIGN TABLE taken OWNER TO app', reason => qr/taken/ },
+    { name => 'taken', state => '42501', act => give_taken('other'), repair => give_taken('app'), reason => qr/taken/ },
     { name => 'revoked', state => '42501', act => 'REVOKE INSERT, UPDATE ON revoked_agg_state FROM app',
         repair => 'GRANT INSERT, UPDATE ON revoked_agg_state TO app', reason => qr/permission denied for table revoked_agg_state/ },
     { name => 'joined', state => '42501', act => 'RESET ROLE; REVOKE SELECT ON names FROM app',
@@ -99,7 +111,7 @@ foreach my $case (@halting, @running)
     my $query = $case->{query} // "SELECT k, count(*) AS n FROM $name GROUP BY k";
     as_app(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, k int)
-SERVER kafka OPTIONS (topic 'records', event_time 'ts');
+SERVER kafka OPTIONS (topic 'records', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('${name}_agg', '$query');
 SELECT streamagg.start('$name');
 END
@@ -113,7 +125,7 @@ produce();
 
 foreach my $case (@halting)
 {
-    subtest "$case->{name}: $case->{act}" => sub {
+    subtest "$case->{name}: " . $case->{act} =~ s{\s+}{ }gr => sub {
         my $name = $case->{name};
         wait_until("the halt of $name", sub { state_of($name) eq "halted|$case->{state}" });
         like(sql("SELECT reason FROM streamagg.streams WHERE stream = '$name'::regclass"), $case->{reason}, 'the reason');
@@ -149,6 +161,7 @@ END
 };
 
 subtest 'all of a stream is given to another role' => sub {
+    give_archive($node, 'postgres', 'given_archive', 'other');
     sql(<<"END");
 ALTER FOREIGN TABLE given OWNER TO other; ALTER TABLE given_agg_state OWNER TO other;
 ALTER VIEW given_agg OWNER TO other; ALTER VIEW given_agg_query OWNER TO other;
@@ -178,6 +191,7 @@ subtest 'E17: the owner loses the right to log in' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

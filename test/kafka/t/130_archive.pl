@@ -20,7 +20,7 @@ $kafka->create_topic('user-login', 4);
 $kafka->create_topic('secrets', 1);
 my $node = new_node('main');
 add_database($node, 'postgres', $kafka);
-$node->safe_psql('postgres', user_login_sql());
+$node->safe_psql('postgres', user_login_sql() =~ s/,\s+archive 'on'//r);
 
 sub sql { return $node->safe_psql('postgres', @_); }
 
@@ -106,6 +106,7 @@ IPC::Run::run([ 'grep', '-rlF', $canary, $node->data_dir ], '>', \$found, '2>', 
 is($found, '', 'nor in any file of the cluster');
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 sql(q{SELECT streamagg.stop_all()});
 $node->stop;

@@ -42,7 +42,7 @@ sub add_stream
     sql(<<"END");
 SET ROLE $owner;
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, $columns)
-  SERVER $server OPTIONS (topic '$topic', event_time 'ts');
+  SERVER $server OPTIONS (topic '$topic', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('${name}_count', '${\($args{query} // "SELECT count(*) AS n FROM $name")}');
 END
     return;
@@ -203,6 +203,7 @@ subtest 'E14: ACCESS EXCLUSIVE is held on a state table' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

@@ -41,7 +41,7 @@ foreach my $name ('crashes', 'good')
     my $check = $name eq 'crashes' ? 'CHECK (public.crash_on(v, -1))' : '';
     sql(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v int $check)
-  SERVER kafka OPTIONS (topic '$name', event_time 'ts');
+  SERVER kafka OPTIONS (topic '$name', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('${name}_count', 'SELECT count(*) AS n FROM $name');
 SELECT streamagg.start('$name');
 END
@@ -92,6 +92,7 @@ subtest 'D4: crashes by chance' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 is(join("\n", grep { /PANIC|TRAP:|\bXX000\b/ } split /\n/, slurp_file($node->logfile)), '', 'nothing but these crashes in the log');
 $node->stop;
 $kafka->stop;

@@ -41,7 +41,7 @@ my $node = new_node('main');
 $node->safe_psql('postgres', <<"END");
 CREATE EXTENSION streamagg;
 CREATE SERVER kafka FOREIGN DATA WRAPPER streamagg_kafka OPTIONS (bootstrap_servers '127.0.0.1:$outer', reconnect_backoff_max_ms '500');
-CREATE FOREIGN TABLE s (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v int) SERVER kafka OPTIONS (topic 's', event_time 'ts');
+CREATE FOREIGN TABLE s (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v int) SERVER kafka OPTIONS (topic 's', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('s_count', 'SELECT count(*) AS n, sum(v) AS v FROM s');
 END
 $kafka->create_topic('s', 2);
@@ -146,6 +146,7 @@ subtest 'it was never more than one process, and nothing is left' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

@@ -26,7 +26,7 @@ sub add_stream
     $kafka->create_topic($name, 1);
     $node->safe_psql($database // 'postgres', <<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v int)
-  SERVER kafka OPTIONS (topic '$name', event_time 'ts');
+  SERVER kafka OPTIONS (topic '$name', event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('${name}_count', 'SELECT v, count(*) AS n FROM $name GROUP BY v');
 SELECT streamagg.start('$name');
 END
@@ -230,6 +230,7 @@ subtest 'E24: a library of another version' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 $node->stop;
 $kafka->stop;

@@ -20,7 +20,7 @@ sub add_stream
     $options //= '';
     sql(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, v bigint, o bigint OPTIONS (meta 'offset'))
-  SERVER kafka OPTIONS (topic '$name', event_time 'ts' $options);
+  SERVER kafka OPTIONS (topic '$name', event_time 'ts', archive 'on' $options);
 SELECT streamagg.create_aggregate('${name}_sum', 'SELECT count(*) AS n, sum(v) AS s, sum(o) AS o FROM $name');
 END
     return;
@@ -265,5 +265,6 @@ subtest 'B21: two workers overlap' => sub {
 };
 
 accounting_is_right($node, 'postgres');
+verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
 done_testing();

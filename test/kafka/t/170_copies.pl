@@ -40,6 +40,7 @@ sub is_right
     same_rows("$what: $_", $found{$_}, [ split /\n/, slurp_file("$out/$_") ]) foreach sort keys %found;
     is($node->safe_psql($database, 'SELECT sum(read) FROM streamagg.partitions'), $sent, "$what: each record once");
     accounting_is_right($node, $database);
+    verify_is_empty($node, $database);
     return;
 }
 
@@ -77,6 +78,7 @@ subtest 'F2: a dump under load, restored beside the running original' => sub {
         $node->safe_psql('postgres', "CREATE DATABASE $format");
         $node->command_ok([ 'pg_restore', '-j', '4', '--exit-on-error', '-d', $node->connstr($format), "$dir/$format" ], "pg_restore -j4 of $format");
         accounting_is_right($node, $format);
+        verify_is_empty($node, $format);
     }
     starts_nothing($node, 'custom', 'a restore in the same server');
     is(sqlstate_of($node, 'custom', q{CREATE ROLE stranger LOGIN IN ROLE streamagg_operator; SET ROLE stranger; SELECT streamagg.adopt()}), '42501', 'adopt() is not for operators');

@@ -31,7 +31,7 @@ sub add_stream
 CREATE FOREIGN TABLE $name (
   n int NOT NULL CONSTRAINT small CHECK (n < 10), h text OPTIONS (meta 'header:h'), p int OPTIONS (meta 'partition'),
   o bigint OPTIONS (meta 'offset'), ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL
-) SERVER kafka OPTIONS (topic '$name', format 'json', event_time 'ts', watermark_delay '0 s', idle_timeout '1 s', close_after '2 s');
+) SERVER kafka OPTIONS (topic '$name', format 'json', event_time 'ts', watermark_delay '0 s', idle_timeout '1 s', close_after '2 s', archive 'on');
 SELECT streamagg.create_aggregate('${name}_minutes', 'SELECT w.window_start, w.window_end, count(*) AS c, sum(n) AS s, max(h) AS h FROM $name, streamagg.tumble(ts, ''1 min'') w GROUP BY 1, 2');
 SELECT streamagg.create_aggregate('${name}_seen', 'SELECT p, o, count(*) AS times FROM $name GROUP BY 1, 2');
 SELECT streamagg.create_aggregate('${name}_punctual', 'SELECT w.window_start, w.window_end, count(*) AS c FROM $name, streamagg.tumble(ts, ''1 min'') w GROUP BY 1, 2', late => 'drop');
@@ -53,6 +53,7 @@ sub is_right
     is(sql("SELECT sum(rows_in) = 3 * (SELECT sum(accepted) FROM streamagg.partitions WHERE stream = '$name'::regclass) FROM streamagg.aggregates WHERE stream = '$name'::regclass"),
         't', "$name: every aggregate has met them");
     accounting_is_right($node, 'postgres');
+    verify_is_empty($node, 'postgres');
     return;
 }
 
@@ -95,7 +96,9 @@ subtest 'who may, and what a condition may be' => sub {
     is($as->('stranger'), '42501', 'S29: only members of the owner');
     is($as->('op'), '', 'and operators');
     is($as->('op', q{stage = 'check'}), '', 'by a condition, too');
-    sql('GRANT USAGE ON FOREIGN SERVER kafka TO boss; GRANT ALL ON SCHEMA public TO boss; ALTER FOREIGN TABLE r OWNER TO boss; ALTER VIEW r_minutes OWNER TO boss; ALTER VIEW r_seen OWNER TO boss; ALTER VIEW r_punctual OWNER TO boss');
+    sql('GRANT USAGE ON FOREIGN SERVER kafka TO boss; GRANT ALL ON SCHEMA public TO boss');
+    give_archive($node, 'postgres', 'r_archive', 'boss');
+    sql('ALTER FOREIGN TABLE r OWNER TO boss; ALTER VIEW r_minutes OWNER TO boss; ALTER VIEW r_seen OWNER TO boss; ALTER VIEW r_punctual OWNER TO boss');
     sql("ALTER TABLE r_${_}_state OWNER TO boss; ALTER VIEW r_${_}_query OWNER TO boss") foreach 'minutes', 'seen', 'punctual';
     is($as->('member'), '', 'the owner need not be a reader for all of them');
     is($as->('member', q{code = '23514'}), '42501', 'but for a condition over what stands there');
@@ -232,6 +235,7 @@ subtest 'records that are gone' => sub {
     is(retry('r'), '0|0|0', 'nobody asks for it again');
     is(sql('SELECT * FROM r_minutes ORDER BY 1'), $before, 'the results stay');
     accounting_is_right($node, 'postgres');
+    verify_is_empty($node, 'postgres');
 };
 
 server_is_unharmed($node);

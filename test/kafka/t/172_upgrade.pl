@@ -137,6 +137,7 @@ foreach my $database ('d', 'e')
     my %found = login_rows($node, $database);
     same_rows("$database: $_ equals the recomputation", $found{$_}, [ split /\n/, slurp_file("$out/$_") ]) foreach sort keys %found;
     accounting_is_right($node, $database);
+    verify_is_empty($node, $database);
 }
 
 # An installation that was updated is one that is new.
