@@ -66,14 +66,15 @@ sub document
     return '{' . join(',', map { "\"$_\":$members{$_}" } sort keys %members) . '}';
 }
 
-# A stream over the topic of its name, with aggregates NAME_… by their queries.
+# A stream over the topic of its name, with aggregates NAME_… by their queries. Without an archive, which
+# keeps members that are not declared, and those are secrets here; 130_archive looks for a canary in one.
 sub add_stream
 {
     my ($name, $columns, $options, %queries) = @_;
     $options = "topic '$name' $options" if $options !~ /^topic/;
     sql(<<"END");
 CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL, $columns)
-SERVER kafka OPTIONS ($options, event_time 'ts', archive 'on');
+SERVER kafka OPTIONS ($options, event_time 'ts');
 END
     sql("SELECT streamagg.create_aggregate('${name}_$_', \$\$$queries{$_}\$\$)")
       foreach sort keys %queries;
@@ -380,7 +381,6 @@ delete $shown{'streamagg.quarantine'};
 not_found('values of open columns are in quarantine only', [$open], save('other_views', join "\n", values %shown));
 
 accounting_is_right($node, 'postgres');
-verify_is_empty($node, 'postgres');
 $node->stop;
 not_found('nothing secret in the files of the stopped server', \@secrets, $node->data_dir);
 not_found('nor in its log', [ @secrets, $open ], $node->logfile);
