@@ -42,6 +42,7 @@
 #include "streamagg.h"
 
 #define MAX_POISONED_BATCHES 10
+#define TRIM_EVERY_MS 5000
 
 typedef struct Worker
 {
@@ -53,6 +54,8 @@ typedef struct Worker
 	Attempt attempt;
 	BadShare share;
 	bool catching_up;	  /* full batches since there was last nothing to do */
+	bool used_heap;		  /* batches since it was trimmed */
+	double trimmed;		  /* when that was, as reader_clock */
 	int poisoned_batches; /* in a row, in which no row was accepted */
 	Standing standing;
 } Worker;
@@ -151,6 +154,7 @@ run_one_batch(double read_ms)
 		worker.catching_up = true;
 	}
 	worker.slot->batch_size = kafka_consumer_count(worker.reader->consumer);
+	worker.used_heap = true;
 	attempt_mark(&worker.attempt, worker.definitions.stream, worker.slot, worker.reader->consumer);
 	ingest = begin_batch();
 	reader_fence(worker.reader, ingest);
@@ -282,13 +286,16 @@ collect(double *first)
 	return false;
 }
 
-/* Behind full batches, nothing to do: the memory that they took is not needed any more. */
+/* Nothing to do: memory goes back to the kernel, at once after much, else now and then. */
 static void
 rest(void)
 {
-	if (!worker.catching_up)
+	double now = reader_clock();
+
+	if (!worker.used_heap || (!worker.catching_up && now - worker.trimmed < TRIM_EVERY_MS))
 		return;
-	worker.catching_up = false;
+	worker.catching_up = worker.used_heap = false;
+	worker.trimmed = now;
 	settings_trim_heap();
 }
 
