@@ -5,7 +5,7 @@
 \pset tuples_only true
 \pset pager off
 BEGIN;
-SELECT plan(9);
+SELECT plan(10);
 
 CREATE TEMP TABLE expected (signature text, result text, lang text, volatility text, is_strict boolean, public boolean);
 INSERT INTO expected VALUES

@@ -4,7 +4,7 @@
 \pset tuples_only true
 \pset pager off
 BEGIN;
-SELECT plan(12);
+SELECT plan(13);
 
 CREATE TEMP TABLE expected (name text, columns text);
 INSERT INTO expected VALUES
