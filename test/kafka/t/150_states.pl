@@ -136,7 +136,7 @@ subtest 'E17: the owner loses a right and gets it back' => sub {
     comes_to('joined', 'halted|42501');
     like(column_of('joined', 'reason'), qr/permission denied for table names/, 'the reason');
     $node->restart;
-    is(state_of('joined'), 'halted|42501', 'over a restart');
+    comes_to('joined', 'halted|42501'); # a start looks anew, once
     sql('GRANT SELECT ON names TO app');
     goes_on('joined', 3, 'granted again', 20);
     sql('REVOKE USAGE ON SCHEMA streamagg FROM PUBLIC');
