@@ -43,7 +43,7 @@ SELECT try(s) FROM unnest(ARRAY['DROP TABLE s_archive', 'DROP TABLE IF EXISTS s_
 SELECT try(format('DROP TABLE %s', max(inhrelid::regclass::text))) FROM pg_inherits WHERE inhparent = 's_archive'::regclass;
 SELECT accepted FROM streamagg.push('s', ARRAY['{"n": 3, "ts": "2024-01-01T00:00:00Z"}']);
 -- nobody else has rights on it, whatever is given by default
-SELECT relkind, count(*), array_agg(DISTINCT relacl::text) FROM pg_class WHERE relnamespace = 'archive_rules'::regnamespace AND relname LIKE 's_archive%'
+SELECT relkind, count(*), array_agg(DISTINCT replace(relacl::text, 'tm', 't')) FROM pg_class WHERE relnamespace = 'archive_rules'::regnamespace AND relname LIKE 's_archive%'
   AND relkind IN ('p', 'r') GROUP BY 1 ORDER BY 1;
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION archive_other;
