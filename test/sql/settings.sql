@@ -1,4 +1,4 @@
--- The settings of the definition count, not those of the session that pushes (promise 4).
+-- G5: the settings of the definition count, not those of the session that pushes (promise 4).
 \set SHOW_CONTEXT never
 CREATE SCHEMA settings;
 SET search_path = settings;

@@ -77,6 +77,20 @@ $kafka->produce('events', record(2, 200), record(2, 201));
 wait_until('the new partition',
     sub { sql(q{SELECT read FROM streamagg.partitions WHERE partition = 2}) eq '2' });
 is(sql(q{SELECT start_offset FROM streamagg.partitions WHERE partition = 2}), 0, 'from its beginning');
+
+# G7: where the broker's time counts, a producer's clock does not: max_future goes by the record's time.
+foreach my $time ([ 'CreateTime', 'quarantined' ], [ 'LogAppendTime', 'accepted' ])
+{
+    my ($kind, $counter) = @$time;
+    my $name = lc $kind;
+    $kafka->create_topic($name, 1, "message.timestamp.type=$kind");
+    sql(qq{CREATE FOREIGN TABLE $name (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL)
+      SERVER kafka OPTIONS (topic '$name', event_time 'ts', archive 'on');
+      SELECT streamagg.start('$name')});
+    $kafka->produce($name, sprintf "0\t\\N\t{\"ts\": %d}\t%d", time, (time - 86400) * 1000);
+    is(sql(qq{SELECT streamagg.wait_for('$name')}), 't', "$kind: caught up");
+    is(sql(qq{SELECT $counter FROM streamagg.partitions WHERE stream = '$name'::regclass}), 1, "G7: $kind: $counter");
+}
 accounting_is_right($node, 'postgres');
 verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
