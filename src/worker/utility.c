@@ -139,6 +139,13 @@ names_extension(const DropStmt *statement)
 	return false;
 }
 
+/* The schema has the extension's name, and takes it along. */
+static bool
+drops_extension(const DropStmt *statement)
+{
+	return statement->removeType == OBJECT_EXTENSION || statement->removeType == OBJECT_SCHEMA;
+}
+
 static void
 before_drop_extension(const DropStmt *statement)
 {
@@ -197,8 +204,7 @@ process_utility(PlannedStmt *planned, const char *sql, bool read_only,
 
 	if (shared && IsA(statement, DropdbStmt))
 		before_drop_database((DropdbStmt *) statement);
-	else if (shared && IsA(statement, DropStmt) &&
-			 ((DropStmt *) statement)->removeType == OBJECT_EXTENSION)
+	else if (shared && IsA(statement, DropStmt) && drops_extension((DropStmt *) statement))
 		before_drop_extension((DropStmt *) statement);
 	else if (shared && IsA(statement, AlterExtensionStmt))
 		before_update_extension((AlterExtensionStmt *) statement);

@@ -190,25 +190,30 @@ subtest 'DROP DATABASE' => sub {
     is(worker_pid($node, 'postgres', 'a') ? 1 : 0, 1, 'the worker of another database stays');
 };
 
-subtest 'DROP EXTENSION' => sub {
-    add_database($node, 'dropped', $kafka);
-    add_stream('dropped', 'd');
-    $node->safe_psql('dropped', q{SELECT streamagg.start('d')});
-    $kafka->produce('dropped-d', records(3));
-    is($node->safe_psql('dropped', q{SELECT streamagg.wait_for('d')}), 't', 'runs');
-    my $pid = worker_pid($node, 'dropped', 'd');
-    $node->safe_psql('dropped', 'DROP EXTENSION streamagg CASCADE');
-    my $began = time;
-    wait_until('the end of the worker', sub { !-e "/proc/$pid" }, 30);
-    cmp_ok(time - $began, '<', 5, 'E23: the worker is gone within 5 seconds');
-    is($node->safe_psql('dropped', q{SELECT relname FROM pg_class WHERE relname = 'd_count_state'}),
-        'd_count_state', 'the state table stays');
-    is($node->safe_psql('dropped', q{SELECT (to_jsonb(s)->>'n')::int FROM d_count_state s}),
-        3, 'with its rows');
-    $node->safe_psql('dropped', 'CREATE EXTENSION streamagg');
-    is($node->safe_psql('dropped', 'SELECT count(*) FROM streamagg.streams'), 0, 'created anew');
-    flows(5, 51, 'the stream of another database');
-};
+# The schema takes the extension along.
+foreach my $kind ('EXTENSION', 'SCHEMA')
+{
+    subtest "DROP $kind" => sub {
+        my $database = lc "dropped_$kind";
+        add_database($node, $database, $kafka);
+        add_stream($database, 'd');
+        $node->safe_psql($database, q{SELECT streamagg.start('d')});
+        $kafka->produce("$database-d", records(3));
+        is($node->safe_psql($database, q{SELECT streamagg.wait_for('d')}), 't', 'runs');
+        my $pid = worker_pid($node, $database, 'd');
+        $node->safe_psql($database, "DROP $kind streamagg CASCADE");
+        my $began = time;
+        wait_until('the end of the worker', sub { !-e "/proc/$pid" }, 30);
+        cmp_ok(time - $began, '<', 5, 'E23: the worker is gone within 5 seconds');
+        is($node->safe_psql($database, q{SELECT relname FROM pg_class WHERE relname = 'd_count_state'}),
+            'd_count_state', 'the state table stays');
+        is($node->safe_psql($database, q{SELECT (to_jsonb(s)->>'n')::int FROM d_count_state s}),
+            3, 'with its rows');
+        $node->safe_psql($database, 'CREATE EXTENSION streamagg');
+        is($node->safe_psql($database, 'SELECT count(*) FROM streamagg.streams'), 0, 'created anew');
+    };
+}
+flows(5, 51, 'the stream of another database');
 
 accounting_is_right($node, 'postgres');
 verify_is_empty($node, 'postgres');
