@@ -442,3 +442,27 @@ ingest_leave(Ingest *ingest)
 {
 	innermost = ingest->outer;
 }
+
+Ingest *
+ingest_whole(Stream *stream, bool again, IngestFeed feed, void *argument)
+{
+	Ingest *ingest = ingest_begin(stream);
+
+	ingest->again = again;
+	PG_TRY();
+	{
+		ingest->aggregates = run_load(stream->relid);
+		ingest->archive = archive_load(stream);
+		ingest_plan(stream, ingest->aggregates);
+		ingest_feed(ingest, feed, argument);
+		ingest_finish(ingest, false);
+	}
+	PG_FINALLY();
+	{
+		ingest_leave(ingest);
+		run_free(ingest->aggregates);
+		archive_free(ingest->archive);
+	}
+	PG_END_TRY();
+	return ingest;
+}

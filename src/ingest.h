@@ -62,6 +62,12 @@ extern void ingest_reach(Ingest *ingest, int32 partition, int64 next_offset);
 extern TimestampTz ingest_finish(Ingest *ingest, bool close_all);
 
 /*
+ * All of a batch, outside a worker: the stream's aggregates and archive as they are behind the lock that
+ * batches queue on.  again: of records from quarantine.
+ */
+extern Ingest *ingest_whole(Stream *stream, bool again, IngestFeed feed, void *argument);
+
+/*
  * Once aggregates or constraints have changed: values that nobody reads are not kept, digests of them
  * not made.  Whether a value is accepted does not depend on it.
  */

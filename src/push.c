@@ -129,25 +129,10 @@ feed(Ingest *ingest, void *argument)
 static Ingest *
 push_batch(Stream *stream, Pushed *pushed)
 {
-	Ingest *ingest = ingest_begin(stream);
+	/* an aggregate gets every batch from its first on */
+	Ingest *ingest = ingest_whole(stream, false, feed, pushed);
 	BadShare share = {0, 0};
 
-	PG_TRY();
-	{
-		/* behind the lock that pushes queue on: an aggregate gets every batch from its first on */
-		ingest->aggregates = run_load(stream->relid);
-		ingest->archive = archive_load(stream);
-		ingest_plan(stream, ingest->aggregates);
-		ingest_feed(ingest, feed, pushed);
-		ingest_finish(ingest, false);
-	}
-	PG_FINALLY();
-	{
-		ingest_leave(ingest);
-		run_free(ingest->aggregates);
-		archive_free(ingest->archive);
-	}
-	PG_END_TRY();
 	bad_share_add(&share, stream, &ingest->total);
 	archive_tend_local(stream);
 	if (ingest->total.quarantined > 0)

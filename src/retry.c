@@ -231,25 +231,8 @@ static void
 judge_chunk(Retry *retry)
 {
 	MemoryContext old = MemoryContextSwitchTo(retry->chunk);
-	Ingest *ingest = ingest_begin(retry->stream);
+	Ingest *ingest = ingest_whole(retry->stream, true, feed_chunk, retry);
 
-	ingest->again = true;
-	PG_TRY();
-	{
-		/* behind the lock that batches queue on, as push() does */
-		ingest->aggregates = run_load(retry->stream->relid);
-		ingest->archive = archive_load(retry->stream);
-		ingest_plan(retry->stream, ingest->aggregates);
-		ingest_feed(ingest, feed_chunk, retry);
-		ingest_finish(ingest, false);
-	}
-	PG_FINALLY();
-	{
-		ingest_leave(ingest);
-		run_free(ingest->aggregates);
-		archive_free(ingest->archive);
-	}
-	PG_END_TRY();
 	note_outcomes(retry, ingest);
 	MemoryContextSwitchTo(old);
 	begin_chunk(retry);
