@@ -83,14 +83,8 @@ Oid
 archive_of(Oid stream)
 {
 	Datum value = ObjectIdGetDatum(stream);
-	Oid found = InvalidOid;
-	CatalogScope scope;
-	bool isnull;
+	Oid found = catalog_find_oid(&find_archive, &value);
 
-	catalog_enter(&scope);
-	if (catalog_run(&find_archive, &value, NULL) > 0)
-		found = DatumGetObjectId(catalog_value(0, 1, &isnull));
-	catalog_leave(&scope);
 	return get_rel_relkind(found) == RELKIND_PARTITIONED_TABLE ? found : InvalidOid;
 }
 
@@ -132,16 +126,6 @@ archive_keeps_rest(const Stream *stream)
 }
 
 /* ---------------------------------------------------------------- SQL */
-
-static void
-run_ddl(const char *sql)
-{
-	int result = SPI_execute(sql, false, 0);
-
-	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "unexpected result of \"%s\": %s", sql, SPI_result_code_string(result));
-	CommandCounterIncrement();
-}
 
 /* A column as CREATE TABLE and ADD COLUMN take it. */
 static char *
@@ -231,16 +215,17 @@ refuse_existing(Oid stream, Oid schema, const char *name)
 static void
 describe(const char *archive, const char *rest, Oid stream)
 {
-	run_ddl(psprintf("COMMENT ON TABLE %s IS %s", archive,
-					 quote_literal_cstr(psprintf("Accepted rows of the stream %s: written by it, "
-												 "changed by nobody.",
-												 stream_name(stream)))));
-	run_ddl(psprintf("COMMENT ON COLUMN %s.%s IS 'What no column of the stream holds; NULL: "
-					 "nothing.'",
-					 archive, rest));
+	define_run(
+		psprintf("COMMENT ON TABLE %s IS %s", archive,
+				 quote_literal_cstr(psprintf("Accepted rows of the stream %s: written by it, "
+											 "changed by nobody.",
+											 stream_name(stream)))));
+	define_run(psprintf("COMMENT ON COLUMN %s.%s IS 'What no column of the stream holds; NULL: "
+						"nothing.'",
+						archive, rest));
 	for (size_t i = 0; i < lengthof(own_columns); i++)
-		run_ddl(psprintf("COMMENT ON COLUMN %s.%s IS %s", archive, own_columns[i].name,
-						 quote_literal_cstr(own_columns[i].comment)));
+		define_run(psprintf("COMMENT ON COLUMN %s.%s IS %s", archive, own_columns[i].name,
+							quote_literal_cstr(own_columns[i].comment)));
 }
 
 static void
@@ -260,8 +245,8 @@ index_event_time(Oid stream, const char *archive)
 	const char *event_time = stream_option(stream, "event_time", NULL);
 
 	if (event_time)
-		run_ddl(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (autosummarize = on)", archive,
-						 quote_identifier(event_time)));
+		define_run(psprintf("CREATE INDEX ON %s USING brin (%s) WITH (autosummarize = on)", archive,
+							quote_identifier(event_time)));
 }
 
 static Oid
@@ -285,7 +270,7 @@ make_archive(Oid stream)
 	for (size_t i = 0; i < lengthof(own_columns); i++)
 		appendStringInfo(&sql, ", %s %s NOT NULL", own_columns[i].name, own_columns[i].type);
 	appendStringInfoString(&sql, ") PARTITION BY RANGE (_received_at)");
-	run_ddl(sql.data);
+	define_run(sql.data);
 	archive = get_relname_relid(name, schema);
 	define_revoke_from_others(archive);
 	archive_add_trigger(archive);
@@ -309,7 +294,7 @@ make_room_for_rest(Oid stream, Oid archive, TupleDesc columns)
 		return;
 	if (strcmp(current, REST) != 0)
 		refuse_name(stream, current);
-	run_ddl(psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", stream_name(archive), REST, rest));
+	define_run(psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", stream_name(archive), REST, rest));
 	catalog_execute(&rename_rest, values, NULL);
 }
 
@@ -346,7 +331,7 @@ follow_columns(Oid stream, Oid archive)
 			continue;
 		found = find_column(archived, NameStr(column->attname));
 		if (found == NULL)
-			run_ddl(
+			define_run(
 				psprintf("ALTER TABLE %s ADD COLUMN %s", stream_name(archive), column_sql(column)));
 		else if (found->atttypid != column->atttypid || found->atttypmod != column->atttypmod)
 			refuse_type(stream, archive, column, found);
@@ -368,8 +353,8 @@ archive_rename_column(Oid stream, const char *from, const char *to)
 	make_room_for_rest(stream, archive, columns_of(stream));
 	columns = columns_of(archive);
 	if (find_column(columns, from) && strcmp(from, archive_rest_column(archive)) != 0)
-		run_ddl(psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", stream_name(archive),
-						 quote_identifier(from), quote_identifier(to)));
+		define_run(psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", stream_name(archive),
+							quote_identifier(from), quote_identifier(to)));
 	SPI_finish();
 	run_leave_owner(&scope);
 }

@@ -85,16 +85,6 @@ archive_days_before(Oid archive, TimestampTz at)
 
 /* ---------------------------------------------------------------- a new day */
 
-static void
-run_ddl(const char *sql)
-{
-	int result = SPI_execute(sql, false, 0);
-
-	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "unexpected result of \"%s\": %s", sql, SPI_result_code_string(result));
-	CommandCounterIncrement();
-}
-
 /* Days since 2000-01-01, of a time that may be before. */
 static int
 day_of(TimestampTz at)
@@ -142,15 +132,16 @@ make_day(Oid archive, int day)
 	char *qualified = quote_qualified_identifier(get_namespace_name(schema), name);
 	Oid made;
 
-	run_ddl(psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING "
-					 "GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)",
-					 qualified, parent));
+	define_run(
+		psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING "
+				 "GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)",
+				 qualified, parent));
 	made = get_relname_relid(name, schema);
 	define_revoke_from_others(made);
 	archive_add_trigger(made);
-	run_ddl(psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')", parent,
-					 qualified, day_text(day, "%04d-%02d-%02d 00:00:00+00"),
-					 day_text(day + 1, "%04d-%02d-%02d 00:00:00+00")));
+	define_run(psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')",
+						parent, qualified, day_text(day, "%04d-%02d-%02d 00:00:00+00"),
+						day_text(day + 1, "%04d-%02d-%02d 00:00:00+00")));
 }
 
 void

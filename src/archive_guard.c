@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 #include "utils/reltrigger.h"
 
+#include "aggregate/define.h"
 #include "archive.h"
 #include "catalog.h"
 #include "streamagg.h"
@@ -120,15 +121,11 @@ archive_add_trigger(Oid relation)
 
 	if (archive_is_day(relation))
 		return;
-	if (SPI_execute(psprintf("CREATE TRIGGER " TRIGGER_NAME " BEFORE UPDATE OR DELETE OR TRUNCATE "
-							 "ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
-							 "streamagg.refuse_archive_change()",
-							 name),
-					false, 0) != SPI_OK_UTILITY ||
-		SPI_execute(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " TRIGGER_NAME, name), false,
-					0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not make the trigger of %s", name);
-	CommandCounterIncrement();
+	define_run(psprintf("CREATE TRIGGER " TRIGGER_NAME " BEFORE UPDATE OR DELETE OR TRUNCATE "
+						"ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
+						"streamagg.refuse_archive_change()",
+						name));
+	define_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " TRIGGER_NAME, name));
 }
 
 /* ---------------------------------------------------------------- event triggers */
@@ -165,24 +162,14 @@ archive_check_triggers(Oid relation)
 void
 archive_check_dropped(void)
 {
-	MemoryContext context = CurrentMemoryContext;
 	CatalogScope scope;
-	List *relations = NIL;
+	List *relations;
 	ListCell *cell;
-	uint64 rows;
-	bool isnull;
 
 	if (superuser())
 		return;
+	relations = catalog_list_oids(&dropped_triggers, NULL);
 	catalog_enter(&scope);
-	rows = catalog_run(&dropped_triggers, NULL, NULL);
-	for (uint64 i = 0; i < rows; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(context);
-
-		relations = lappend_oid(relations, DatumGetObjectId(catalog_value(i, 1, &isnull)));
-		MemoryContextSwitchTo(old);
-	}
 	foreach (cell, relations)
 	{
 		Datum value = ObjectIdGetDatum(lfirst_oid(cell));
@@ -200,15 +187,8 @@ static Oid
 forget(CatalogStatement *statement, Oid relid)
 {
 	Datum value = ObjectIdGetDatum(relid);
-	Oid found = InvalidOid;
-	CatalogScope scope;
-	bool isnull;
 
-	catalog_enter(&scope);
-	if (catalog_run(statement, &value, NULL) > 0)
-		found = DatumGetObjectId(catalog_value(0, 1, &isnull));
-	catalog_leave(&scope);
-	return found;
+	return catalog_find_oid(statement, &value);
 }
 
 void

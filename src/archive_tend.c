@@ -213,15 +213,8 @@ static Oid
 noted_day(Oid archive)
 {
 	Datum value = ObjectIdGetDatum(archive);
-	Oid found = InvalidOid;
-	CatalogScope scope;
-	bool isnull;
 
-	catalog_enter(&scope);
-	if (catalog_run(&find_expired, &value, NULL) > 0)
-		found = DatumGetObjectId(catalog_value(0, 1, &isnull));
-	catalog_leave(&scope);
-	return found;
+	return catalog_find_oid(&find_expired, &value);
 }
 
 /* The day that a crash or a reader has left in the middle, or the oldest that is past archive_keep. */

@@ -193,6 +193,37 @@ catalog_execute(CatalogStatement *statement, const Datum *values, const char *nu
 	return processed;
 }
 
+List *
+catalog_list_oids(CatalogStatement *statement, const Datum *values)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List *found = NIL;
+	CatalogScope scope;
+	uint64 rows;
+	bool isnull;
+
+	catalog_enter(&scope);
+	rows = catalog_run(statement, values, NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		Oid oid = DatumGetObjectId(catalog_value(i, 1, &isnull));
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		found = lappend_oid(found, oid);
+		MemoryContextSwitchTo(old);
+	}
+	catalog_leave(&scope);
+	return found;
+}
+
+Oid
+catalog_find_oid(CatalogStatement *statement, const Datum *values)
+{
+	List *found = catalog_list_oids(statement, values);
+
+	return found == NIL ? InvalidOid : linitial_oid(found);
+}
+
 Datum
 catalog_value(uint64 row, int column, bool *isnull)
 {

@@ -50,6 +50,11 @@ extern uint64 catalog_read(CatalogStatement *statement, const Datum *values);
 /* The same with the scope around it: for statements without a result. */
 extern uint64 catalog_execute(CatalogStatement *statement, const Datum *values, const char *nulls);
 
+/* With the scope around it: the first column of the first row, InvalidOid without one. */
+extern Oid catalog_find_oid(CatalogStatement *statement, const Datum *values);
+/* The first column of all rows as a list of Oids, in the current context. */
+extern List *catalog_list_oids(CatalogStatement *statement, const Datum *values);
+
 /* A column (from 1) of a result row; strings are palloc'd in SPI's context. */
 extern Datum catalog_value(uint64 row, int column, bool *isnull);
 extern char *catalog_string(uint64 row, int column);

@@ -43,24 +43,9 @@ static CatalogStatement adopt_stream = {
 static List *
 find_others_streams(void)
 {
-	MemoryContext context = CurrentMemoryContext;
 	Datum identity = CStringGetTextDatum(control_identity());
-	List *found = NIL;
-	CatalogScope scope;
-	uint64 rows;
-	bool isnull;
 
-	catalog_enter(&scope);
-	rows = catalog_run(&others_streams, &identity, NULL);
-	for (uint64 i = 0; i < rows; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(context);
-
-		found = lappend_oid(found, DatumGetObjectId(catalog_value(i, 1, &isnull)));
-		MemoryContextSwitchTo(old);
-	}
-	catalog_leave(&scope);
-	return found;
+	return catalog_list_oids(&others_streams, &identity);
 }
 
 void

@@ -77,13 +77,13 @@ static CatalogStatement find_wanted = {
 	{REGCLASSOID, TEXTOID},
 	NULL};
 
-static CatalogStatement all_streams = {
-	"SELECT s.stream, s.wanted AND NOT s.halted FROM streamagg.stream_catalog s"
-	" JOIN pg_catalog.pg_class c ON c.oid = s.stream"
-	" WHERE pg_catalog.pg_has_role($1, c.relowner, 'USAGE') ORDER BY 1",
-	1,
-	{OIDOID},
-	NULL};
+static CatalogStatement callers_streams = {"SELECT s.stream FROM streamagg.stream_catalog s"
+										   " JOIN pg_catalog.pg_class c ON c.oid = s.stream"
+										   " WHERE pg_catalog.pg_has_role($1, c.relowner, 'USAGE')"
+										   " AND (s.wanted AND NOT s.halted) = $2 ORDER BY 1",
+										   2,
+										   {OIDOID, BOOLOID},
+										   NULL};
 
 /* ---------------------------------------------------------------- catalogue */
 
@@ -412,25 +412,9 @@ streamagg_restart(PG_FUNCTION_ARGS)
 static List *
 streams_of_caller(bool running)
 {
-	MemoryContext context = CurrentMemoryContext;
-	Datum value = ObjectIdGetDatum(GetUserId());
-	List *found = NIL;
-	CatalogScope scope;
-	uint64 rows;
-	bool isnull;
+	Datum values[2] = {ObjectIdGetDatum(GetUserId()), BoolGetDatum(running)};
 
-	catalog_enter(&scope);
-	rows = catalog_run(&all_streams, &value, NULL);
-	for (uint64 i = 0; i < rows; i++)
-		if (DatumGetBool(catalog_value(i, 2, &isnull)) == running)
-		{
-			MemoryContext old = MemoryContextSwitchTo(context);
-
-			found = lappend_oid(found, DatumGetObjectId(catalog_value(i, 1, &isnull)));
-			MemoryContextSwitchTo(old);
-		}
-	catalog_leave(&scope);
-	return found;
+	return catalog_list_oids(&callers_streams, values);
 }
 
 /* streamagg.start_all(): streams without an aggregate, and local ones, are left out. */
