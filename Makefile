@@ -81,18 +81,26 @@ OBJS = \
 	src/fdw/validator.o \
 	src/aggregate/analyze.o \
 	src/aggregate/backfill.o \
+	src/aggregate/calls.o \
 	src/aggregate/columns.o \
 	src/aggregate/coverage.o \
+	src/aggregate/create.o \
 	src/aggregate/define.o \
 	src/aggregate/drop.o \
+	src/aggregate/find_window.o \
 	src/aggregate/group_steps.o \
 	src/aggregate/grouping.o \
 	src/aggregate/inspect.o \
+	src/aggregate/late.o \
+	src/aggregate/load.o \
+	src/aggregate/names.o \
 	src/aggregate/poison.o \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
+	src/aggregate/rewrite_view.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
+	src/aggregate/settings.o \
 	src/aggregate/source.o \
 	src/aggregate/target.o \
 	src/aggregate/topic.o \

@@ -48,6 +48,7 @@ typedef struct Aggregate
  */
 extern List *run_load(Oid stream);
 extern void run_free(List *aggregates);
+extern void run_free_plan(OwnPlan *own);
 
 /* The columns that some of them reads. */
 extern Bitmapset *run_columns(const List *aggregates);
@@ -64,6 +65,9 @@ extern void run_rows(const RowRun *run);
 
 /* Marks of the late rows that the aggregate leaves out, in the current context; NULL: none. */
 extern bool *run_skipped_rows(const Aggregate *aggregate, const Batch *batch);
+
+/* Counts them in the aggregate, and marks those that are late for every window. */
+extern void run_count_late(Aggregate *aggregate, const Batch *batch, bool *late);
 
 /*
  * Feeds the batch to each aggregate, then writes their counters; *current is the one at work.  late,

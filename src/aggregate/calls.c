@@ -1,0 +1,70 @@
+/*
+ * calls.c - the aggregate function calls of a query, each with its merge rule.  Called by analyze.c.
+ */
+#include "postgres.h"
+
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+
+#include "definition_parts.h"
+#include "rules.h"
+#include "streamagg.h"
+
+static Call *
+find_call(const Definition *definition, const Aggref *aggref)
+{
+	for (int i = 0; i < definition->ncalls; i++)
+		if (equal(definition->calls[i].aggref, aggref))
+			return &definition->calls[i];
+	return NULL;
+}
+
+static void
+add_call(Definition *definition, Aggref *aggref)
+{
+	Call *call;
+
+	if (find_call(definition, aggref))
+		return;
+	if (list_length(aggref->args) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("aggregate function %s has no merge rule", get_func_name(aggref->aggfnoid)),
+				 errhint("Functions with one are listed in streamagg.merge_rules.")));
+	definition->calls = definition->calls == NULL
+							? palloc(sizeof(Call))
+							: repalloc(definition->calls, sizeof(Call) * (definition->ncalls + 1));
+	call = &definition->calls[definition->ncalls++];
+	memset(call, 0, sizeof(Call));
+	call->aggref = aggref;
+	call->rule = rules_find(aggref->aggfnoid);
+}
+
+static bool
+collect_calls(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Aggref))
+		return expression_tree_walker(node, collect_calls, context);
+	add_call(context, (Aggref *) node);
+	return false;
+}
+
+void
+definition_load_calls(Definition *definition)
+{
+	ListCell *cell;
+
+	(void) collect_calls((Node *) definition->query->targetList, definition);
+	(void) collect_calls(definition->query->havingQual, definition);
+	foreach (cell, definition->query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+		Call *call =
+			IsA(target->expr, Aggref) ? find_call(definition, (Aggref *) target->expr) : NULL;
+
+		if (call && call->output == NULL)
+			call->output = target->resname;
+	}
+}

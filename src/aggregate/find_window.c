@@ -1,0 +1,152 @@
+/*
+ * find_window.c - the time window of a query: a function in FROM, or date_bin and date_trunc as a key.
+ * Called by analyze.c.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "definition_parts.h"
+#include "stream.h"
+#include "streamagg.h"
+
+static void
+refuse_window(const char *reason, const char *hint)
+{
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", reason),
+					hint ? errhint("%s", hint) : 0));
+}
+
+static bool
+is_event_time(const Definition *definition, Node *node)
+{
+	RangeTblEntry *entry = rt_fetch(definition->stream_index, definition->query->rtable);
+	const char *column = stream_option(entry->relid, "event_time", "");
+
+	return IsA(node, Var) && ((Var *) node)->varno == (int) definition->stream_index &&
+		   ((Var *) node)->varattno == get_attnum(entry->relid, column);
+}
+
+static Datum
+constant_argument(Node *node)
+{
+	if (!IsA(node, Const) || ((Const *) node)->constisnull)
+		refuse_window("the arguments of a window must be constants",
+					  "Make an aggregate for each size.");
+	return ((Const *) node)->constvalue;
+}
+
+/* The call with its arguments in order, defaults added and constants folded. */
+static FuncExpr *
+folded_call(Node *call)
+{
+	Node *folded = eval_const_expressions(NULL, copyObject(call));
+
+	return IsA(folded, FuncExpr) ? (FuncExpr *) folded : NULL;
+}
+
+static bool
+is_tumble(Oid function)
+{
+	return get_func_namespace(function) == get_namespace_oid(STREAMAGG_NAME, false) &&
+		   strcmp(get_func_name(function), "tumble") == 0;
+}
+
+static void
+set_fixed_window(Definition *definition, Datum size, Datum origin)
+{
+	definition->window.kind = WINDOW_TUMBLE;
+	definition->window.size = window_size(DatumGetIntervalP(size));
+	definition->window.origin = DatumGetTimestampTz(origin);
+	if (TIMESTAMP_NOT_FINITE(definition->window.origin))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the origin of windows must be finite")));
+}
+
+static void
+require_event_time(const Definition *definition, Node *node)
+{
+	if (!is_event_time(definition, node))
+		refuse_window("a window must be over the stream's event_time column",
+					  "Group by the expression itself: any other key is never late.");
+}
+
+static void
+load_window_function(Definition *definition, Index index, RangeTblEntry *entry)
+{
+	RangeTblFunction *function = linitial_node(RangeTblFunction, entry->functions);
+	FuncExpr *call = folded_call(function->funcexpr);
+
+	if (call == NULL || !is_tumble(call->funcid))
+		refuse_window("only window functions can be called in the FROM clause",
+					  "Call other functions in the SELECT list or in WHERE.");
+	if (definition->window_index)
+		refuse_window("a continuous aggregate cannot have two windows",
+					  "Make an aggregate for each.");
+	require_event_time(definition, linitial(call->args));
+	set_fixed_window(definition, constant_argument(lsecond(call->args)),
+					 constant_argument(lthird(call->args)));
+	definition->window_index = index;
+	definition->window_key = (Node *) makeVar(index, 1, TIMESTAMPTZOID, -1, InvalidOid, 0);
+}
+
+void
+definition_find_window(Definition *definition)
+{
+	Index index = 0;
+	ListCell *cell;
+
+	foreach (cell, definition->query->rtable)
+	{
+		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		index++;
+		if (entry->rtekind == RTE_FUNCTION)
+			load_window_function(definition, index, entry);
+	}
+}
+
+/* Start or end of the window function in FROM: both stand for the window. */
+bool
+definition_is_window_column(const Definition *definition, Node *key)
+{
+	return definition->window_index && IsA(key, Var) &&
+		   ((Var *) key)->varno == (int) definition->window_index;
+}
+
+/* date_bin and date_trunc in a zone, of the event time, as a key by itself. */
+bool
+definition_load_window_key(Definition *definition, Node *key)
+{
+	FuncExpr *call = IsA(key, FuncExpr) ? folded_call(key) : NULL;
+
+	if (call == NULL)
+		return false;
+	if (call->funcid == F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ &&
+		is_event_time(definition, lsecond(call->args)))
+		set_fixed_window(definition, constant_argument(linitial(call->args)),
+						 constant_argument(lthird(call->args)));
+	else if (call->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT &&
+			 is_event_time(definition, lsecond(call->args)))
+	{
+		definition->window.kind = WINDOW_DATE_TRUNC;
+		definition->window.unit = TextDatumGetCString(constant_argument(linitial(call->args)));
+		definition->window.zone = TextDatumGetCString(constant_argument(lthird(call->args)));
+		window_check_unit(definition->window.unit, definition->window.zone);
+	}
+	else
+		return false;
+	if (definition->window_key)
+		refuse_window("a continuous aggregate cannot have two windows",
+					  "Make an aggregate for each.");
+	definition->window_key = key;
+	return true;
+}
