@@ -77,10 +77,9 @@ load_keys(Definition *definition)
 {
 	Query *query = definition->query;
 	bool window_grouped = false;
+	List *others = NIL;
 	ListCell *cell;
-	int n = 1; /* the first is the window's */
 
-	definition->keys = palloc0(sizeof(Key) * (list_length(query->groupClause) + 2));
 	foreach (cell, query->groupClause)
 	{
 		Node *key = get_sortgroupclause_expr(lfirst(cell), query->targetList);
@@ -90,19 +89,17 @@ load_keys(Definition *definition)
 			definition_load_window_key(definition, key))
 			window_grouped = true;
 		else
-			definition->keys[n++].expression = key;
+			others = lappend(others, key);
 	}
-	if (definition->window_key && !window_grouped)
+	if (definition->nwindow > 0 && !window_grouped)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("a query with a window must group by it"),
 						errhint("Add window_start and window_end to GROUP BY.")));
-	definition->keys[0].expression = definition->window_key;
-	definition->nkeys = n;
-	if (definition->window_key == NULL)
-	{
-		definition->keys++;
-		definition->nkeys--;
-	}
+	definition->keys = palloc0(sizeof(Key) * Max(definition->nwindow + list_length(others), 1));
+	for (int i = 0; i < definition->nwindow; i++)
+		definition->keys[definition->nkeys++].expression = definition->window_keys[i];
+	foreach (cell, others)
+		definition->keys[definition->nkeys++].expression = lfirst(cell);
 }
 
 /* ---------------------------------------------------------------- the whole */

@@ -8,7 +8,7 @@
 
 #include "window.h"
 
-/* A group key; the window, where there is one, is the first. */
+/* A group key; those of the window, where there is one, come first. */
 typedef struct Key
 {
 	Node *expression;
@@ -31,7 +31,8 @@ typedef struct Definition
 	Index stream_index; /* in the query's range table */
 	Window window;
 	Index window_index; /* the window function's range table entry; 0: none */
-	Node *window_key;	/* the expression that the window's start is */
+	int nwindow;		/* leading keys that are the window's: 1: its start; 2: its end, too */
+	Node *window_keys[2];
 	int nkeys;
 	Key *keys;
 	int ncalls;

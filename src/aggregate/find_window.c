@@ -95,7 +95,10 @@ load_window_function(Definition *definition, Index index, RangeTblEntry *entry)
 	set_fixed_window(definition, constant_argument(lsecond(call->args)),
 					 constant_argument(lthird(call->args)));
 	definition->window_index = index;
-	definition->window_key = (Node *) makeVar(index, 1, TIMESTAMPTZOID, -1, InvalidOid, 0);
+	definition->nwindow = 1; /* its end is computed */
+	for (int i = 0; i < definition->nwindow; i++)
+		definition->window_keys[i] =
+			(Node *) makeVar(index, i + 1, TIMESTAMPTZOID, -1, InvalidOid, 0);
 }
 
 void
@@ -144,9 +147,9 @@ definition_load_window_key(Definition *definition, Node *key)
 	}
 	else
 		return false;
-	if (definition->window_key)
+	if (definition->nwindow > 0)
 		refuse_window("a continuous aggregate cannot have two windows",
 					  "Make an aggregate for each.");
-	definition->window_key = key;
+	definition->window_keys[definition->nwindow++] = key;
 	return true;
 }

@@ -29,18 +29,25 @@ final_sql(const Call *call)
 	return psprintf("(%s)::%s", value, format_type_be_qualified(call->aggref->aggtype));
 }
 
+char *
+rewrite_window_end(const Definition *definition, const char *alias, int64 plus)
+{
+	const Key *last = &definition->keys[definition->nwindow - 1];
+	const char *column = psprintf("%s.%s", alias, quote_identifier(last->column));
+
+	if (definition->nwindow == 1)
+		return window_end_sql(&definition->window, column, plus);
+	return window_shift_sql(column, plus);
+}
+
 /* closing watermark >= window_end + allowed_lateness; read once a query, not once a row */
 static char *
 is_final_sql(const Definition *definition, const char *state, int64 lateness)
 {
-	const char *start;
-
-	if (definition->window.kind == WINDOW_NONE)
+	if (definition->nwindow == 0)
 		return pstrdup("false");
-	start = psprintf("s.%s", quote_identifier(definition->keys[0].column));
 	return psprintf("(SELECT streamagg.closed_until(%s::pg_catalog.regclass)) >= %s",
-					quote_literal_cstr(state),
-					window_end_sql(&definition->window, start, lateness));
+					quote_literal_cstr(state), rewrite_window_end(definition, "s", lateness));
 }
 
 /*
@@ -62,10 +69,7 @@ rewrite_state_select(const Definition *definition, const char *state, int64 late
 	appendStringInfo(&sql, "%s AS is_final, s.updated_at",
 					 is_final_sql(definition, state, lateness));
 	if (definition->window_index)
-		appendStringInfo(
-			&sql, ", %s AS _end",
-			window_end_sql(&definition->window,
-						   psprintf("s.%s", quote_identifier(definition->keys[0].column)), 0));
+		appendStringInfo(&sql, ", %s AS _end", rewrite_window_end(definition, "s", 0));
 	appendStringInfo(&sql, " FROM %s s", state);
 	return sql.data;
 }

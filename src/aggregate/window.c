@@ -201,15 +201,22 @@ window_start_sql(const Window *window, const char *time_sql)
 }
 
 char *
+window_shift_sql(const char *time_sql, int64 plus)
+{
+	if (plus == 0)
+		return pstrdup(time_sql);
+	return psprintf("streamagg.window_end(%s, '" INT64_FORMAT " microseconds'::interval)", time_sql,
+					plus);
+}
+
+char *
 window_end_sql(const Window *window, const char *start_sql, int64 plus)
 {
 	if (window->kind == WINDOW_TUMBLE)
 		return psprintf("streamagg.window_end(%s, '" INT64_FORMAT " microseconds'::interval)",
 						start_sql, window->size + plus);
-	start_sql = psprintf("streamagg.window_end(%s, %s::text, %s::text)", start_sql,
-						 quote_literal_cstr(window->unit), quote_literal_cstr(window->zone));
-	if (plus == 0)
-		return (char *) start_sql;
-	return psprintf("streamagg.window_end(%s, '" INT64_FORMAT " microseconds'::interval)",
-					start_sql, plus);
+	return window_shift_sql(psprintf("streamagg.window_end(%s, %s::text, %s::text)", start_sql,
+									 quote_literal_cstr(window->unit),
+									 quote_literal_cstr(window->zone)),
+							plus);
 }

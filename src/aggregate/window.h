@@ -38,4 +38,7 @@ extern char *window_start_sql(const Window *window, const char *time_sql);
 /* The SQL expression of the end of the window that starts at start_sql, plus a time, palloc'd. */
 extern char *window_end_sql(const Window *window, const char *start_sql, int64 plus);
 
+/* A time later by some microseconds, saturated, palloc'd. */
+extern char *window_shift_sql(const char *time_sql, int64 plus);
+
 #endif
