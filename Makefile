@@ -82,6 +82,7 @@ OBJS = \
 	src/aggregate/analyze.o \
 	src/aggregate/backfill.o \
 	src/aggregate/calls.o \
+	src/aggregate/coarser.o \
 	src/aggregate/columns.o \
 	src/aggregate/coverage.o \
 	src/aggregate/create.o \
@@ -98,6 +99,8 @@ OBJS = \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
 	src/aggregate/rewrite_view.o \
+	src/aggregate/rollup.o \
+	src/aggregate/rollup_fill.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
 	src/aggregate/settings.o \
@@ -106,6 +109,7 @@ OBJS = \
 	src/aggregate/topic.o \
 	src/aggregate/verify.o \
 	src/aggregate/window.o \
+	src/aggregate/window_text.o \
 	src/kafka/ask.o \
 	src/kafka/client.o \
 	src/kafka/config.o \

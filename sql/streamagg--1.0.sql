@@ -232,7 +232,8 @@ CREATE TABLE streamagg.aggregate_catalog (
   key_columns       text[] NOT NULL,
   state_columns     text[] NOT NULL,
   since             timestamptz NOT NULL DEFAULT now(),
-  frozen            timestamptz
+  frozen            timestamptz,
+  judged            text
 );
 CREATE INDEX aggregate_catalog_stream ON streamagg.aggregate_catalog (stream);
 COMMENT ON TABLE streamagg.aggregate_catalog IS 'A row an aggregate; its query is that of the definition view.';
@@ -250,6 +251,7 @@ COMMENT ON COLUMN streamagg.aggregate_catalog.key_columns IS 'Columns of the sta
 COMMENT ON COLUMN streamagg.aggregate_catalog.state_columns IS 'Columns of the state table that hold partial results, in the order of the query.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.since IS 'When it was made: it holds what was committed later.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.frozen IS 'Closing watermark when the stream was dropped.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.judged IS 'Of a rollup: the windows by which rows are late, those of the aggregate that it was made of.';
 
 CREATE TABLE streamagg.aggregate_progress (
   state_table  regclass PRIMARY KEY,
@@ -468,6 +470,12 @@ CREATE FUNCTION streamagg.replace_aggregate(aggregate regclass, query text,
 RETURNS regclass LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_replace_aggregate';
 COMMENT ON FUNCTION streamagg.replace_aggregate(regclass, text, text) IS
   'Gives the aggregate another query: built beside it, filled, and exchanged at commit; the view stays where its columns agree.';
+
+CREATE FUNCTION streamagg.create_rollup(name text, aggregate regclass, size interval,
+  retention interval DEFAULT NULL)
+RETURNS regclass LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_create_rollup';
+COMMENT ON FUNCTION streamagg.create_rollup(text, regclass, interval, interval) IS
+  'Makes an aggregate with greater windows of another one: filled from its states, kept up to date by the same rows.';
 
 CREATE FUNCTION streamagg.nearly_equal(a float8, b float8, tolerance float8) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streamagg_nearly_equal';

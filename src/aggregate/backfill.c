@@ -132,10 +132,14 @@ backfill_mark_included(const Source *source, const WindowRange *range)
 	bool total = source->definition->window.kind == WINDOW_NONE;
 	bool from = !total && !TIMESTAMP_IS_NOBEGIN(range->from);
 	bool to = !total && !TIMESTAMP_IS_NOEND(range->to);
-	Datum values[3] = {ObjectIdGetDatum(source->state), TimestampTzGetDatum(range->from),
-					   TimestampTzGetDatum(range->to)};
+	/* rows are told by the windows that they are judged by, which may be smaller */
+	Datum values[3] = {ObjectIdGetDatum(source->state), Int64GetDatum(0), Int64GetDatum(0)};
 	char nulls[4] = {' ', from ? ' ' : 'n', to ? ' ' : 'n', '\0'};
 
+	if (from)
+		values[1] = TimestampTzGetDatum(window_align(&source->definition->window, range->from));
+	if (to)
+		values[2] = TimestampTzGetDatum(window_align(&source->definition->window, range->to));
 	catalog_execute(&add_included, values, nulls);
 }
 

@@ -41,6 +41,38 @@ static CatalogStatement insert_aggregate = {
 	 TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID},
 	NULL};
 
+static CatalogStatement read_existing = {
+	"SELECT state_table, definition, late, allowed_lateness, emit, judged IS NOT NULL"
+	" FROM streamagg.aggregate_catalog WHERE aggregate = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+Existing
+define_take_policies(Request *request, Oid aggregate)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Datum value = ObjectIdGetDatum(aggregate);
+	Existing existing;
+	CatalogScope scope;
+	MemoryContext inner;
+	bool isnull;
+
+	catalog_enter(&scope);
+	(void) catalog_run(&read_existing, &value, NULL);
+	inner = MemoryContextSwitchTo(context);
+	existing.state = DatumGetObjectId(catalog_value(0, 1, &isnull));
+	existing.query_view = DatumGetObjectId(catalog_value(0, 2, &isnull));
+	existing.is_rollup = DatumGetBool(catalog_value(0, 6, &isnull));
+	request->late = pstrdup(catalog_string(0, 3));
+	request->lateness = palloc(sizeof(Interval));
+	*request->lateness = *DatumGetIntervalP(catalog_value(0, 4, &isnull));
+	request->emit = pstrdup(catalog_string(0, 5));
+	MemoryContextSwitchTo(inner);
+	catalog_leave(&scope);
+	return existing;
+}
+
 /* ---------------------------------------------------------------- objects */
 
 char *

@@ -32,6 +32,19 @@ typedef struct Request
 /* The stream of a query of the caller's. */
 extern Oid define_stream(const char *sql);
 extern void define_take_settings(Request *request);
+/* Schema and name of what is to be made, from an argument. */
+extern void define_take_name(Request *request, const char *name);
+
+/* The parts of an aggregate that is there. */
+typedef struct Existing
+{
+	Oid state;
+	Oid query_view;
+	bool is_rollup;
+} Existing;
+
+/* What an aggregate is besides its query: late policy, allowed_lateness, emit. */
+extern Existing define_take_policies(Request *request, Oid aggregate);
 /* Makes and registers the three relations, as the stream's owner; definition is gone afterwards. */
 extern void define_build(Request *request);
 /* The qualified, quoted name of one of them. */

@@ -18,7 +18,7 @@ is_late(const Aggregate *aggregate, const BatchRow *row)
 		return false;
 	closed = row->watermark - aggregate->lateness;
 	/* a window ends behind its rows: nearly every row is settled here */
-	return row->event_time < closed && window_end_of(&aggregate->window, row->event_time) <= closed;
+	return row->event_time < closed && window_end_of(&aggregate->judged, row->event_time) <= closed;
 }
 
 void
@@ -26,7 +26,7 @@ run_count_late(Aggregate *aggregate, const Batch *batch, bool *late)
 {
 	aggregate->rows_in = batch->nrows;
 	aggregate->late_rows = 0;
-	if (aggregate->window.kind != WINDOW_NONE)
+	if (aggregate->judged.kind != WINDOW_NONE)
 		for (int i = 0; i < batch->nrows; i++)
 			if (is_late(aggregate, &batch->rows[i]))
 			{
@@ -41,7 +41,7 @@ run_skipped_rows(const Aggregate *aggregate, const Batch *batch)
 {
 	bool *skip = NULL;
 
-	if (!aggregate->drops_late || aggregate->window.kind == WINDOW_NONE)
+	if (!aggregate->drops_late || aggregate->judged.kind == WINDOW_NONE)
 		return NULL;
 	for (int i = 0; i < batch->nrows; i++)
 	{

@@ -37,12 +37,6 @@ PG_FUNCTION_INFO_V1(streamagg_replace_aggregate);
 
 #define BESIDE "_replacing"
 
-static CatalogStatement read_old = {"SELECT state_table, definition, late, allowed_lateness, emit"
-									" FROM streamagg.aggregate_catalog WHERE aggregate = $1",
-									1,
-									{REGCLASSOID},
-									NULL};
-
 static CatalogStatement forget_old = {
 	"WITH p AS (DELETE FROM streamagg.aggregate_progress WHERE state_table = $1)"
 	" DELETE FROM streamagg.aggregate_catalog WHERE state_table = $1",
@@ -56,37 +50,13 @@ static CatalogStatement rename_new = {
 	{REGCLASSOID, REGCLASSOID},
 	NULL};
 
+/* The one that is replaced. */
 typedef struct Old
 {
 	Oid view;
 	Oid state;
 	Oid query_view;
 } Old;
-
-/* ---------------------------------------------------------------- the old one */
-
-/* What it is besides its query, it stays. */
-static void
-read_old_row(Old *old, Request *request)
-{
-	MemoryContext context = CurrentMemoryContext;
-	Datum value = ObjectIdGetDatum(old->view);
-	CatalogScope scope;
-	MemoryContext inner;
-	bool isnull;
-
-	catalog_enter(&scope);
-	(void) catalog_run(&read_old, &value, NULL);
-	inner = MemoryContextSwitchTo(context);
-	old->state = DatumGetObjectId(catalog_value(0, 1, &isnull));
-	old->query_view = DatumGetObjectId(catalog_value(0, 2, &isnull));
-	request->late = pstrdup(catalog_string(0, 3));
-	request->lateness = palloc(sizeof(Interval));
-	*request->lateness = *DatumGetIntervalP(catalog_value(0, 4, &isnull));
-	request->emit = pstrdup(catalog_string(0, 5));
-	MemoryContextSwitchTo(inner);
-	catalog_leave(&scope);
-}
 
 /* CREATE OR REPLACE VIEW asks for the same names, types and collations in the same places. */
 static bool
@@ -229,6 +199,7 @@ static void
 read_request(FunctionCallInfo fcinfo, Request *request, Old *old)
 {
 	int room = NAMEDATALEN - 1 - (int) strlen(BESIDE);
+	Existing existing;
 	const char *name;
 
 	if (PG_ARGISNULL(0))
@@ -247,7 +218,14 @@ read_request(FunctionCallInfo fcinfo, Request *request, Old *old)
 	request->schema = get_namespace_name(get_rel_namespace(old->view));
 	request->name = psprintf("%.*s" BESIDE, pg_mbcliplen(name, strlen(name), room), name);
 	define_take_settings(request);
-	read_old_row(old, request);
+	existing = define_take_policies(request, old->view);
+	if (existing.is_rollup)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("\"%s\" is a rollup: its query cannot be replaced",
+							   get_rel_name(old->view)),
+						errhint("Drop it, and make a rollup of the other aggregate.")));
+	old->state = existing.state;
+	old->query_view = existing.query_view;
 }
 
 /*

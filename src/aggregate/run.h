@@ -27,7 +27,8 @@ typedef struct Aggregate
 	char *name;
 	bool drops_late;
 	int64 lateness; /* microseconds */
-	Window window;
+	Window
+		judged; /* whose end says when a row is late: the window, or that of a rollup's aggregate */
 	char *timezone; /* settings of the definition */
 	char *datestyle;
 	char *intervalstyle;

@@ -41,7 +41,7 @@ static CatalogStatement read_aggregate = {
 	" a.intervalstyle, a.key_columns, a.state_columns, p.began IS NOT NULL,"
 	" (SELECT pg_catalog.string_agg(pg_catalog.format('WHEN %s THEN %s', b.key::int,"
 	" b.value::bigint), ' ') FROM pg_catalog.jsonb_each_text(p.began) b),"
-	" coalesce(p.included, '{}')::text"
+	" coalesce(p.included, '{}')::text, a.judged"
 	" FROM streamagg.aggregate_catalog a"
 	" LEFT JOIN streamagg.aggregate_progress p ON p.state_table = a.state_table"
 	" WHERE a.aggregate = $1",
@@ -113,6 +113,7 @@ typedef struct Stored
 	char *query;
 	List *keys;
 	List *states;
+	char *judged;
 } Stored;
 
 static void
@@ -135,6 +136,7 @@ read_row(Source *source, Stored *stored, MemoryContext context)
 	if (DatumGetBool(catalog_value(0, 10, &isnull)))
 		source->begin = begin ? psprintf("CASE a._partition %s ELSE 0 END", begin) : pstrdup("0");
 	source->included = catalog_string(0, 12);
+	stored->judged = catalog_string(0, 13);
 	MemoryContextSwitchTo(old);
 }
 
@@ -157,6 +159,9 @@ source_load(Oid view)
 	catalog_leave(&scope);
 	source->definition = definition_analyze(definition_parse(stored.query));
 	definition_set_columns(source->definition, stored.keys, stored.states);
+	source->judged = source->definition->window;
+	if (stored.judged)
+		window_from_text(stored.judged, &source->judged);
 	load_stream(source);
 	return source;
 }
@@ -336,7 +341,7 @@ append_range(StringInfo sql, const Source *source, const WindowRange *range)
 static void
 append_late(StringInfo sql, const Source *source)
 {
-	const Window *window = &source->definition->window;
+	const Window *window = &source->judged;
 
 	if (!source->drops_late || window->kind == WINDOW_NONE)
 		return;
@@ -348,7 +353,7 @@ append_late(StringInfo sql, const Source *source)
 static void
 append_counted(StringInfo sql, const Source *source)
 {
-	const Window *window = &source->definition->window;
+	const Window *window = &source->judged;
 	const char *included = quote_literal_cstr(source->included);
 
 	appendStringInfo(sql, " AND (%s OR ",

@@ -20,6 +20,7 @@ typedef struct Source
 	char *datestyle;
 	char *intervalstyle;
 	Definition *definition;
+	Window judged;	  /* see run.h */
 	int64 delay;	  /* watermark_delay as it is now */
 	char *event_time; /* the archive's column, qualified by a, NULL: none */
 	char *begin; /* SQL: the offset that counting began at, of a._partition; NULL: at no row yet */

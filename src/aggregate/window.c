@@ -189,6 +189,14 @@ window_end_of(const Window *window, TimestampTz event_time)
 						truncate_to(window->unit, window->zone, event_time));
 }
 
+TimestampTz
+window_align(const Window *window, TimestampTz time)
+{
+	if (TIMESTAMP_NOT_FINITE(time) || time <= MIN_TIMESTAMP)
+		return time;
+	return window_end_of(window, time - 1);
+}
+
 char *
 window_start_sql(const Window *window, const char *time_sql)
 {

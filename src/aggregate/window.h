@@ -41,4 +41,11 @@ extern char *window_end_sql(const Window *window, const char *start_sql, int64 p
 /* A time later by some microseconds, saturated, palloc'd. */
 extern char *window_shift_sql(const char *time_sql, int64 plus);
 
+/* The first of the windows' starts at or behind a time; infinite times stay. */
+extern TimestampTz window_align(const Window *window, TimestampTz time);
+
+/* A window as text of the catalogue, palloc'd, and back. */
+extern char *window_to_text(const Window *window);
+extern void window_from_text(const char *text, Window *window);
+
 #endif
