@@ -25,6 +25,7 @@ OBJS = \
 	src/digest.o \
 	src/document.o \
 	src/event.o \
+	src/expression.o \
 	src/fingerprint.o \
 	src/gap.o \
 	src/guard.o \
@@ -79,6 +80,7 @@ OBJS = \
 	src/fdw/topic_range.o \
 	src/fdw/topic_scan.o \
 	src/fdw/validator.o \
+	src/aggregate/add_column.o \
 	src/aggregate/analyze.o \
 	src/aggregate/backfill.o \
 	src/aggregate/calls.o \

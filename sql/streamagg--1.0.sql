@@ -233,7 +233,9 @@ CREATE TABLE streamagg.aggregate_catalog (
   state_columns     text[] NOT NULL,
   since             timestamptz NOT NULL DEFAULT now(),
   frozen            timestamptz,
-  judged            text
+  judged            text,
+  known_columns     text[] NOT NULL DEFAULT '{}',
+  added_columns     int NOT NULL DEFAULT 0
 );
 CREATE INDEX aggregate_catalog_stream ON streamagg.aggregate_catalog (stream);
 COMMENT ON TABLE streamagg.aggregate_catalog IS 'A row an aggregate; its query is that of the definition view.';
@@ -252,6 +254,8 @@ COMMENT ON COLUMN streamagg.aggregate_catalog.state_columns IS 'Columns of the s
 COMMENT ON COLUMN streamagg.aggregate_catalog.since IS 'When it was made: it holds what was committed later.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.frozen IS 'Closing watermark when the stream was dropped.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.judged IS 'Of a rollup: the windows by which rows are late, those of the aggregate that it was made of.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.known_columns IS 'For each of state_columns the column of the state table that says whether a group has it; empty: all groups have.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.added_columns IS 'Last columns of the query that add_column() has added: the view has them behind updated_at.';
 
 CREATE TABLE streamagg.aggregate_progress (
   state_table  regclass PRIMARY KEY,
@@ -470,6 +474,12 @@ CREATE FUNCTION streamagg.replace_aggregate(aggregate regclass, query text,
 RETURNS regclass LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_replace_aggregate';
 COMMENT ON FUNCTION streamagg.replace_aggregate(regclass, text, text) IS
   'Gives the aggregate another query: built beside it, filled, and exchanged at commit; the view stays where its columns agree.';
+
+CREATE FUNCTION streamagg.add_column(aggregate regclass, name text, expression text,
+  backfill text DEFAULT 'none')
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_add_column';
+COMMENT ON FUNCTION streamagg.add_column(regclass, text, text, text) IS
+  'Gives the aggregate''s view another column; what was before is computed anew by a backfill, or is NULL.';
 
 CREATE FUNCTION streamagg.create_rollup(name text, aggregate regclass, size interval,
   retention interval DEFAULT NULL)

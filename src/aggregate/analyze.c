@@ -40,8 +40,8 @@ refuse_later_windows(Node *node, void *context)
 	return raw_expression_tree_walker(node, refuse_later_windows, context);
 }
 
-Query *
-definition_parse(const char *sql)
+static RawStmt *
+parse_select(const char *sql)
 {
 	List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
 	RawStmt *statement;
@@ -54,6 +54,26 @@ definition_parse(const char *sql)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
 						errmsg("the query of an aggregate must be one SELECT")));
 	(void) refuse_later_windows(statement->stmt, NULL);
+	return statement;
+}
+
+Query *
+definition_parse(const char *sql)
+{
+	return parse_analyze_fixedparams(parse_select(sql), sql, NULL, 0, NULL);
+}
+
+Query *
+definition_parse_with(const char *sql, Node *expression, const char *name)
+{
+	RawStmt *statement = parse_select(sql);
+	SelectStmt *select = (SelectStmt *) statement->stmt;
+	ResTarget *target = makeNode(ResTarget);
+
+	target->name = pstrdup(name);
+	target->val = expression;
+	target->location = -1;
+	select->targetList = lappend(select->targetList, target);
 	return parse_analyze_fixedparams(statement, sql, NULL, 0, NULL);
 }
 

@@ -133,8 +133,8 @@ make_definition_view(Request *request)
 }
 
 /* pg_get_viewdef reads in the active snapshot, which must see the view that was just made. */
-static char *
-definition_text(Oid view)
+char *
+define_text(Oid view)
 {
 	Datum found;
 
@@ -145,26 +145,32 @@ definition_text(Oid view)
 	return TextDatumGetCString(found);
 }
 
+void
+define_view(const Request *request, const char *view, const Definition *definition,
+			const char *state)
+{
+	bool final = strcmp(request->emit, "final") == 0;
+	/* what it leaves out is not for functions of its readers either */
+	bool filters = final || definition->query->havingQual != NULL;
+
+	define_run(psprintf("CREATE OR REPLACE VIEW %s %s AS %s", view,
+						filters ? "WITH (security_barrier)" : "",
+						rewrite_view(definition, state, run_lateness(request->lateness), final)));
+}
+
 /* With the safe search_path: names in the definition's text are qualified. */
 static void
 make_state_and_view(Request *request)
 {
 	char *state = define_name(request, "_state");
 	char *view = define_name(request, "");
-	bool final = strcmp(request->emit, "final") == 0;
-	bool filters;
 
-	request->definition =
-		definition_analyze(definition_parse(definition_text(request->query_view)));
+	request->definition = definition_analyze(definition_parse(define_text(request->query_view)));
 	definition_name_columns(request->definition);
 	define_run(rewrite_create_table(request->definition, state));
 	CommandCounterIncrement();
 	request->state = relation_oid(state);
-	/* what it leaves out is not for functions of its readers either */
-	filters = final || request->definition->query->havingQual != NULL;
-	define_run(
-		psprintf("CREATE VIEW %s %s AS %s", view, filters ? "WITH (security_barrier)" : "",
-				 rewrite_view(request->definition, state, run_lateness(request->lateness), final)));
+	define_view(request, view, request->definition, state);
 	CommandCounterIncrement();
 	request->view = relation_oid(view);
 }
@@ -234,8 +240,8 @@ describe(const Request *request)
 
 /* ---------------------------------------------------------------- catalogue */
 
-static Datum
-names_array(List *names)
+Datum
+define_names_array(List *names)
 {
 	Datum *values = palloc(sizeof(Datum) * Max(list_length(names), 1));
 	ListCell *cell;
@@ -269,8 +275,8 @@ register_aggregate(const Request *request)
 	values[7] = CStringGetTextDatum(request->timezone);
 	values[8] = CStringGetTextDatum(request->datestyle);
 	values[9] = CStringGetTextDatum(request->intervalstyle);
-	values[10] = names_array(keys);
-	values[11] = names_array(states);
+	values[10] = define_names_array(keys);
+	values[11] = define_names_array(states);
 	catalog_execute(&insert_aggregate, values, NULL);
 }
 

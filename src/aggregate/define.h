@@ -45,6 +45,14 @@ typedef struct Existing
 
 /* What an aggregate is besides its query: late policy, allowed_lateness, emit. */
 extern Existing define_take_policies(Request *request, Oid aggregate);
+
+/* The text of a definition view, as it is now; under the safe search_path all names are qualified. */
+extern char *define_text(Oid query_view);
+/* Makes, or gives new columns and another state to, the view that people read; request: its policies. */
+extern void define_view(const Request *request, const char *view, const Definition *definition,
+						const char *state);
+/* A list of C strings as a datum. */
+extern Datum define_names_array(List *names);
 /* Makes and registers the three relations, as the stream's owner; definition is gone afterwards. */
 extern void define_build(Request *request);
 /* The qualified, quoted name of one of them. */

@@ -18,7 +18,7 @@
 static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
 	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
-	" a.intervalstyle, a.key_columns, a.state_columns, a.judged"
+	" a.intervalstyle, a.key_columns, a.state_columns, a.judged, a.known_columns"
 	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1 ORDER BY a.state_table::oid",
 	1,
 	{REGCLASSOID},
@@ -38,6 +38,7 @@ typedef struct Loaded
 	char *query;
 	List *keys;
 	List *states;
+	List *knowns;
 	char *judged;
 } Loaded;
 
@@ -65,6 +66,7 @@ read_row(uint64 row, MemoryContext context)
 	loaded->query = pstrdup(query);
 	loaded->keys = catalog_text_list(row, 9, context);
 	loaded->states = catalog_text_list(row, 10, context);
+	loaded->knowns = catalog_text_list(row, 12, context);
 	loaded->judged = catalog_string(row, 11);
 	if (loaded->judged)
 		loaded->judged = pstrdup(loaded->judged);
@@ -81,7 +83,7 @@ understand(Loaded *loaded)
 
 	target_check(aggregate->state, aggregate->name);
 	definition = definition_analyze(definition_parse(loaded->query));
-	definition_set_columns(definition, loaded->keys, loaded->states);
+	definition_set_columns(definition, loaded->keys, loaded->states, loaded->knowns);
 	aggregate->judged = definition->window;
 	if (loaded->judged)
 		window_from_text(loaded->judged, &aggregate->judged);

@@ -95,7 +95,29 @@ definition_name_columns(Definition *definition)
 }
 
 void
-definition_set_columns(Definition *definition, List *keys, List *states)
+definition_name_new_calls(Definition *definition, List *taken)
+{
+	int number = list_length(taken);
+
+	taken = list_concat(reserved_names(definition), taken);
+	for (int i = 0; i < definition->ncalls; i++)
+		if (definition->calls[i].is_new)
+			name_call(&definition->calls[i], &taken, &number);
+}
+
+List *
+definition_known_columns(const Definition *definition)
+{
+	List *found = NIL;
+
+	for (int i = 0; i < definition->ncalls; i++)
+		if (definition->calls[i].known && !is_taken(found, definition->calls[i].known))
+			found = lappend(found, definition->calls[i].known);
+	return found;
+}
+
+void
+definition_set_columns(Definition *definition, List *keys, List *states, List *knowns)
 {
 	int at = 0;
 
@@ -109,6 +131,8 @@ definition_set_columns(Definition *definition, List *keys, List *states)
 		Call *call = &definition->calls[i];
 
 		call->columns = palloc(sizeof(char *) * call->rule->count);
+		if (at < list_length(knowns) && *(char *) list_nth(knowns, at) != '\0')
+			call->known = list_nth(knowns, at);
 		for (int j = 0; j < call->rule->count; j++)
 			call->columns[j] = list_nth(states, at++);
 	}

@@ -116,17 +116,12 @@ new_definition(const Request *request)
 static void
 exchange_beneath(const Old *old, const Request *request)
 {
-	bool final = strcmp(request->emit, "final") == 0;
-	const Definition *definition = new_definition(request);
-	bool filters = final || definition->query->havingQual != NULL;
 	Datum values[2] = {ObjectIdGetDatum(request->view), ObjectIdGetDatum(old->view)};
 	Datum state = ObjectIdGetDatum(old->state);
 	char *name = get_rel_name(old->view);
 
-	define_run(psprintf("CREATE OR REPLACE VIEW %s %s AS %s", stream_name(old->view),
-						filters ? "WITH (security_barrier)" : "",
-						rewrite_view(definition, stream_name(request->state),
-									 run_lateness(request->lateness), final)));
+	define_view(request, stream_name(old->view), new_definition(request),
+				stream_name(request->state));
 	catalog_execute(&forget_old, &state, NULL);
 	catalog_execute(&rename_new, values, NULL);
 	changeDependencyFor(RelationRelationId, request->state, RelationRelationId, request->view,

@@ -163,6 +163,14 @@ key_list(const Definition *definition)
 	return list.data;
 }
 
+char *
+rewrite_if_known(const Call *call, const char *alias, char *value)
+{
+	if (call->known == NULL)
+		return value;
+	return psprintf("CASE WHEN %s.%s THEN %s END", alias, call->known, value);
+}
+
 /* "column = merged value" for each stored value of a call. */
 static List *
 merges_of(List *merges, const Call *call)
@@ -175,7 +183,9 @@ merges_of(List *merges, const Call *call)
 
 		merge->column = call->columns[i];
 		merge->assignment =
-			psprintf("%s = %s", column, rules_apply(call->rule->merges[i], sides, lengthof(sides)));
+			psprintf("%s = %s", column,
+					 rewrite_if_known(call, "s",
+									  rules_apply(call->rule->merges[i], sides, lengthof(sides))));
 		merges = lappend(merges, merge);
 	}
 	return merges;
@@ -247,7 +257,7 @@ rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *o
 /* ---------------------------------------------------------------- the state table */
 
 static void
-append_column(StringInfo sql, const char *name, const TargetEntry *target)
+append_column_type(StringInfo sql, const char *name, const TargetEntry *target)
 {
 	Node *expression = (Node *) target->expr;
 	Oid collation = exprCollation(expression);
@@ -255,6 +265,12 @@ append_column(StringInfo sql, const char *name, const TargetEntry *target)
 	appendStringInfo(sql, "%s %s", quote_identifier(name), type_of(expression));
 	if (OidIsValid(collation) && collation != get_typcollation(exprType(expression)))
 		appendStringInfo(sql, " COLLATE %s", generate_collation_name(collation));
+}
+
+static void
+append_column(StringInfo sql, const char *name, const TargetEntry *target)
+{
+	append_column_type(sql, name, target);
 	appendStringInfoString(sql, ", ");
 }
 
@@ -284,4 +300,26 @@ rewrite_create_table(const Definition *definition, const char *state)
 					 "WITH (fillfactor = 50)",
 					 key_list(definition));
 	return sql.data;
+}
+
+List *
+rewrite_new_columns(const Definition *definition)
+{
+	Query *partial = definition_parse(partial_select(definition, rewrite_rows(definition), false));
+	List *found = NIL;
+	int at = Max(definition->nkeys, 1);
+
+	for (int i = 0; i < definition->ncalls; i++)
+		for (int j = 0; j < definition->calls[i].rule->count; j++, at++)
+		{
+			StringInfoData sql;
+
+			if (!definition->calls[i].is_new)
+				continue;
+			initStringInfo(&sql);
+			append_column_type(&sql, definition->calls[i].columns[j],
+							   list_nth(partial->targetList, at));
+			found = lappend(found, sql.data);
+		}
+	return found;
 }

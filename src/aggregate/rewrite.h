@@ -36,6 +36,9 @@ extern char *rewrite_upsert_sql(const Upsert *upsert, const char *insert, const 
 /* CREATE TABLE of the state, with the types of the batch's SELECT. */
 extern char *rewrite_create_table(const Definition *definition, const char *state);
 
+/* "name type" of the state columns of new calls, for ALTER TABLE. */
+extern List *rewrite_new_columns(const Definition *definition);
+
 /* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
 extern char *rewrite_rows(const Definition *definition);
 
@@ -45,7 +48,7 @@ extern char *rewrite_rows(const Definition *definition);
  */
 extern char *rewrite_state_select(const Definition *definition, const char *state, int64 lateness);
 
-/* Over such a select: the keys and values, and what the query shows of them as _o1 …. */
+/* Over such a select: the keys and values, what the query shows of them as _o1 …, and definition_known_columns(). */
 extern char *rewrite_values(const Definition *definition, const char *select);
 
 /* The view's SELECT over the state table. */

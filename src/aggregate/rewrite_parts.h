@@ -12,4 +12,7 @@ extern void rewrite_add_target(List **targets, Node *expression, char *name);
 /* SQL of the end of a stored group's window, plus a time; alias is the state table's in the query. */
 extern char *rewrite_window_end(const Definition *definition, const char *alias, int64 plus);
 
+/* A value of a call, NULL for groups of the table alias that do not know it. */
+extern char *rewrite_if_known(const Call *call, const char *alias, char *value);
+
 #endif

@@ -58,6 +58,26 @@ require_arguments(FunctionCallInfo fcinfo)
 
 /* ---------------------------------------------------------------- filling */
 
+/* What add_column() has added has no values for groups of before: greater groups would show a part. */
+static void
+require_known(const Source *fine)
+{
+	ListCell *cell;
+
+	foreach (cell, definition_known_columns(fine->definition))
+	{
+		if (SPI_execute(psprintf("SELECT FROM %s WHERE %s IS NULL LIMIT 1",
+								 stream_name(fine->state), (char *) lfirst(cell)),
+						false, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not read the state of %s", fine->name);
+		if (SPI_processed > 0)
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("aggregate %s has groups that are older than one of its columns",
+								   fine->name),
+							errhint("Fill it with streamagg.backfill() first.")));
+	}
+}
+
 /* Behind the progress row: states and offsets as of one batch. */
 static void
 fill(const Source *fine, const Request *request)
@@ -72,6 +92,7 @@ fill(const Source *fine, const Request *request)
 	to.definition = source_load(request->view)->definition;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	require_known(fine);
 	rollup_fill(&from, &to);
 	SPI_finish();
 	PopActiveSnapshot();

@@ -41,7 +41,7 @@ static CatalogStatement read_aggregate = {
 	" a.intervalstyle, a.key_columns, a.state_columns, p.began IS NOT NULL,"
 	" (SELECT pg_catalog.string_agg(pg_catalog.format('WHEN %s THEN %s', b.key::int,"
 	" b.value::bigint), ' ') FROM pg_catalog.jsonb_each_text(p.began) b),"
-	" coalesce(p.included, '{}')::text, a.judged"
+	" coalesce(p.included, '{}')::text, a.judged, a.known_columns, a.added_columns"
 	" FROM streamagg.aggregate_catalog a"
 	" LEFT JOIN streamagg.aggregate_progress p ON p.state_table = a.state_table"
 	" WHERE a.aggregate = $1",
@@ -113,6 +113,8 @@ typedef struct Stored
 	char *query;
 	List *keys;
 	List *states;
+	List *knowns;
+	int added;
 	char *judged;
 } Stored;
 
@@ -137,6 +139,8 @@ read_row(Source *source, Stored *stored, MemoryContext context)
 		source->begin = begin ? psprintf("CASE a._partition %s ELSE 0 END", begin) : pstrdup("0");
 	source->included = catalog_string(0, 12);
 	stored->judged = catalog_string(0, 13);
+	stored->knowns = catalog_text_list(0, 14, context);
+	stored->added = DatumGetInt32(catalog_value(0, 15, &isnull));
 	MemoryContextSwitchTo(old);
 }
 
@@ -158,7 +162,8 @@ source_load(Oid view)
 	read_row(source, &stored, context);
 	catalog_leave(&scope);
 	source->definition = definition_analyze(definition_parse(stored.query));
-	definition_set_columns(source->definition, stored.keys, stored.states);
+	definition_set_columns(source->definition, stored.keys, stored.states, stored.knowns);
+	source->definition->added = stored.added;
 	source->judged = source->definition->window;
 	if (stored.judged)
 		window_from_text(stored.judged, &source->judged);

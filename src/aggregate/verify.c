@@ -63,7 +63,7 @@ static char *
 plain_select(const Definition *definition)
 {
 	StringInfoData sql;
-
+	ListCell *cell;
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
 	for (int i = 1; i <= definition->nkeys; i++)
@@ -71,6 +71,8 @@ plain_select(const Definition *definition)
 	for (int i = 1; i <= definition->ncalls; i++)
 		appendStringInfo(&sql, "%s AS _a%d, ", plain_call(&definition->calls[i - 1], i), i);
 	appendStringInfoString(&sql, "false AS is_final, NULL::timestamptz AS updated_at");
+	foreach (cell, definition_known_columns(definition))
+		appendStringInfo(&sql, ", true AS %s", (char *) lfirst(cell));
 	if (definition->window_index)
 		appendStringInfo(&sql, ", %s AS _end", window_end_sql(&definition->window, "i._k1", 0));
 	appendStringInfo(&sql, " FROM (%s) i", rewrite_rows(definition));
@@ -104,7 +106,7 @@ has_equality(Oid type)
 }
 
 static char *
-same_sql(const Call *call, int number)
+equal_sql(const Call *call, int number)
 {
 	Oid type = call->aggref->aggtype;
 	const char *name = get_func_name(call->aggref->aggfnoid);
@@ -116,6 +118,15 @@ same_sql(const Call *call, int number)
 	if (has_equality(type))
 		return psprintf("e._a%d IS NOT DISTINCT FROM f._a%d", number, number);
 	return psprintf("e._a%d::text IS NOT DISTINCT FROM f._a%d::text", number, number);
+}
+
+/* Groups that do not know a value are not asked for it. */
+static char *
+same_sql(const Call *call, int number)
+{
+	if (call->known == NULL)
+		return equal_sql(call, number);
+	return psprintf("(f.%s IS NULL OR %s)", call->known, equal_sql(call, number));
 }
 
 /* What the query shows of a side as one JSON object. */

@@ -25,6 +25,7 @@ INSERT INTO expected VALUES
 ('create_key(name text, source text)', 'void', 'c', 'volatile', true, false),
 ('export_key(name text)', 'text', 'c', 'volatile', true, false),
 ('pseudonym(stream regclass, column_name name, value text)', 'text', 'c', 'stable', true, false),
+('add_column(aggregate regclass, name text, expression text, backfill text)', 'void', 'c', 'volatile', false, true),
 ('create_rollup(name text, aggregate regclass, size interval, retention interval)', 'regclass', 'c', 'volatile', false, true),
 ('drop_aggregate(aggregate regclass)', 'void', 'c', 'volatile', true, true),
 ('kafka_handler()', 'fdw_handler', 'c', 'volatile', true, true),

@@ -38,7 +38,7 @@ SELECT load(1, 60);
 CREATE VIEW problems AS SELECT aggregate, v.* FROM streamagg.aggregates a, streamagg.verify(a.aggregate) v WHERE a.stream = 's'::regclass;
 TABLE problems;
 -- of aggregates that have rows: what they hold comes along, without the archive
-SELECT count(streamagg.create_rollup(name || '_then', of::regclass, size)) FROM rollups;
+SELECT count(streamagg.create_rollup(name || '_then', of::regclass, size)) FROM rollups WHERE name ~ '1$|dropping';
 TABLE problems;
 SELECT load(61, 130);
 TABLE problems;
