@@ -98,6 +98,8 @@ OBJS = \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
 	src/aggregate/rewrite_view.o \
+	src/aggregate/rule_advice.o \
+	src/aggregate/rule_combine.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
 	src/aggregate/settings.o \
