@@ -103,6 +103,8 @@ OBJS = \
 	src/aggregate/rewrite_view.o \
 	src/aggregate/rollup.o \
 	src/aggregate/rollup_fill.o \
+	src/aggregate/rule_advice.o \
+	src/aggregate/rule_combine.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
 	src/aggregate/settings.o \

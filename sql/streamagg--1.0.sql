@@ -351,51 +351,128 @@ CREATE TABLE streamagg.merge_rules (
   aggregate  text PRIMARY KEY,
   partials   text[] NOT NULL,
   merges     text[] NOT NULL,
-  final      text NOT NULL
+  final      text NOT NULL,
+  parts      text[],
+  extension  text,
+  custom     boolean NOT NULL DEFAULT false
 );
-COMMENT ON TABLE streamagg.merge_rules IS 'How the partial results of two batches become one: data, not code.';
+COMMENT ON TABLE streamagg.merge_rules IS 'How the partial results of two batches become one: data, not code. An aggregate with a combine function and without a final function needs none.';
 COMMENT ON COLUMN streamagg.merge_rules.aggregate IS 'Qualified signature of the aggregate function.';
-COMMENT ON COLUMN streamagg.merge_rules.partials IS 'Aggregates that a batch computes; $1 is the argument.';
+COMMENT ON COLUMN streamagg.merge_rules.partials IS 'Aggregates that a batch computes; $1, $2 … are the arguments.';
 COMMENT ON COLUMN streamagg.merge_rules.merges IS 'One expression a partial: $1 the stored value, $2 the batch''s.';
 COMMENT ON COLUMN streamagg.merge_rules.final IS 'The result from the stored values $1, $2 ….';
+COMMENT ON COLUMN streamagg.merge_rules.parts IS 'What several stored values are called: the ends of their columns'' names.';
+COMMENT ON COLUMN streamagg.merge_rules.extension IS 'The rule is of a function of this extension, when it is installed; @ is its schema.';
+COMMENT ON COLUMN streamagg.merge_rules.custom IS 'Made by create_merge_rule().';
 
-INSERT INTO streamagg.merge_rules
-SELECT 'pg_catalog.count()', '{pg_catalog.count(*)}'::text[], '{$1 + $2}'::text[], '$1'
+-- PostgreSQL's own states of statistics over float8, which are stable (Youngs and Cramer), as results.
+DO $$
+BEGIN
+  EXECUTE pg_catalog.format('CREATE AGGREGATE streamagg.moments(float8) (sfunc = pg_catalog.float8_accum,
+      stype = float8[], combinefunc = pg_catalog.float8_combine, initcond = %L, parallel = safe)',
+    (SELECT agginitval FROM pg_catalog.pg_aggregate
+     WHERE aggfnoid = 'pg_catalog.var_pop(float8)'::pg_catalog.regprocedure));
+  EXECUTE pg_catalog.format('CREATE AGGREGATE streamagg.moments(y float8, x float8) (sfunc = pg_catalog.float8_regr_accum,
+      stype = float8[], combinefunc = pg_catalog.float8_regr_combine, initcond = %L, parallel = safe)',
+    (SELECT agginitval FROM pg_catalog.pg_aggregate
+     WHERE aggfnoid = 'pg_catalog.corr(float8,float8)'::pg_catalog.regprocedure));
+END $$;
+COMMENT ON AGGREGATE streamagg.moments(float8) IS
+  'Number, sum and sum of squared deviations: the state of PostgreSQL''s variance() and stddev().';
+COMMENT ON AGGREGATE streamagg.moments(float8, float8) IS
+  'The state of PostgreSQL''s corr(), covar_pop() and regr_slope(): number, sums, sums of products of deviations.';
+
+-- Exact, in the digits that PostgreSQL's numeric functions show.
+CREATE FUNCTION streamagg.exact_variance(n bigint, total numeric, squares numeric, freedom int)
+RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN n <= freedom THEN NULL
+            WHEN n * squares - total * total <= 0 THEN 0
+            ELSE (n * squares - total * total) / (n::numeric * (n - freedom)) END;
+COMMENT ON FUNCTION streamagg.exact_variance(bigint, numeric, numeric, int) IS
+  'Variance from number, sum and sum of squares; freedom 0: of the population, 1: of a sample.';
+
+-- As many digits as the variance has, rounded once: the root is taken with so many more that no other
+-- number of the shorter form is as near.
+CREATE FUNCTION streamagg.exact_root(variance numeric)
+RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN round(sqrt(round(variance, least(2 * coalesce(scale(variance), 0) + 4
+                                        + length(trunc(variance)::text), 1000))),
+             coalesce(scale(variance), 0));
+COMMENT ON FUNCTION streamagg.exact_root(numeric) IS
+  'Standard deviation from a variance, in the digits that PostgreSQL shows.';
+
+INSERT INTO streamagg.merge_rules (aggregate, partials, merges, final, parts)
+SELECT 'pg_catalog.count()', '{pg_catalog.count(*)}'::text[], '{$1 + $2}'::text[], '$1', NULL::text[]
 UNION ALL
-SELECT 'pg_catalog.count("any")', '{pg_catalog.count($1)}', '{$1 + $2}', '$1'
+SELECT 'pg_catalog.count("any")', '{pg_catalog.count($1)}', '{$1 + $2}', '$1', NULL
 UNION ALL
-SELECT 'pg_catalog.sum(' || t || ')', '{pg_catalog.sum($1)}', '{"coalesce($1 + $2, $1, $2)"}', '$1'
+SELECT 'pg_catalog.sum(' || t || ')', '{pg_catalog.sum($1)}', '{"coalesce($1 + $2, $1, $2)"}', '$1', NULL
 FROM unnest('{smallint,integer,bigint,numeric,double precision,interval,money}'::text[]) t
 UNION ALL
 SELECT 'pg_catalog.sum(real)', '{pg_catalog.sum($1::float8)}', '{"coalesce($1 + $2, $1, $2)"}',
-       '$1::real'
+       '$1::real', NULL
 UNION ALL
 SELECT 'pg_catalog.avg(real)', '{pg_catalog.sum($1::float8),pg_catalog.count($1)}',
-       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)'
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)', '{sum,count}'
 UNION ALL
 SELECT 'pg_catalog.avg(' || t || ')', '{pg_catalog.sum($1),pg_catalog.count($1)}',
-       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1::numeric / nullif($2, 0)'
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1::numeric / nullif($2, 0)', '{sum,count}'
 FROM unnest('{smallint,integer,bigint,numeric}'::text[]) t
 UNION ALL
-SELECT 'pg_catalog.avg(double precision)', '{pg_catalog.sum($1),pg_catalog.count($1)}',
-       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)'
+SELECT 'pg_catalog.avg(' || t || ')', '{pg_catalog.sum($1),pg_catalog.count($1)}',
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)', '{sum,count}'
+FROM unnest('{double precision,interval}'::text[]) t
 UNION ALL
-SELECT 'pg_catalog.avg(interval)', '{pg_catalog.sum($1),pg_catalog.count($1)}',
-       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)'
+SELECT 'pg_catalog.' || f || '(' || t || ')',
+       ARRAY['pg_catalog.count($1)', 'pg_catalog.sum($1)',
+             'pg_catalog.sum($1::' || CASE WHEN t IN ('smallint', 'integer') THEN 'int8' ELSE 'numeric' END
+             || ' * $1)'],
+       '{$1 + $2,"coalesce($1 + $2, $1, $2)","coalesce($1 + $2, $1, $2)"}',
+       pg_catalog.format(CASE WHEN f LIKE 'stddev%' THEN 'streamagg.exact_root(%s)' ELSE '%s' END,
+                         pg_catalog.format('streamagg.exact_variance($1, $2, $3, %s)',
+                                           CASE WHEN f LIKE '%pop' THEN 0 ELSE 1 END)),
+       '{count,sum,squares}'
+FROM unnest('{variance,var_pop,var_samp,stddev,stddev_pop,stddev_samp}'::text[]) f,
+     unnest('{smallint,integer,bigint,numeric}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.' || f || '(' || t || ')', '{streamagg.moments($1)}',
+       '{"pg_catalog.float8_combine($1, $2)"}',
+       'pg_catalog.float8_' || CASE f WHEN 'variance' THEN 'var_samp' WHEN 'stddev' THEN 'stddev_samp' ELSE f END
+       || '($1)', NULL
+FROM unnest('{variance,var_pop,var_samp,stddev,stddev_pop,stddev_samp}'::text[]) f,
+     unnest('{real,double precision}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.' || f || '(double precision,double precision)', '{"streamagg.moments($1, $2)"}',
+       '{"pg_catalog.float8_regr_combine($1, $2)"}', 'pg_catalog.float8_' || f || '($1)', NULL
+FROM unnest('{corr,covar_pop,covar_samp,regr_avgx,regr_avgy,regr_intercept,regr_r2,regr_slope,
+              regr_sxx,regr_sxy,regr_syy}'::text[]) f
+UNION ALL
+SELECT 'pg_catalog.regr_count(double precision,double precision)', '{"pg_catalog.regr_count($1, $2)"}',
+       '{$1 + $2}', '$1', NULL
 UNION ALL
 SELECT 'pg_catalog.' || f || '(' || t || ')', ARRAY['pg_catalog.' || f || '($1)'],
-       ARRAY[CASE f WHEN 'min' THEN 'least' ELSE 'greatest' END || '($1, $2)'], '$1'
+       ARRAY[CASE f WHEN 'min' THEN 'least' ELSE 'greatest' END || '($1, $2)'], '$1', NULL
 FROM unnest('{min,max}'::text[]) f,
      unnest('{smallint,integer,bigint,numeric,real,double precision,text,character,inet,date,
               time without time zone,time with time zone,timestamp without time zone,
-              timestamp with time zone,interval,money,anyenum,anyarray}'::text[]) t
+              timestamp with time zone,interval,money,anyenum,anyarray,oid,tid,pg_lsn,xid8}'::text[]) t
 UNION ALL
 SELECT 'pg_catalog.' || f || '(boolean)', ARRAY['pg_catalog.' || f || '($1)'],
-       '{"coalesce($1 AND $2, $1, $2)"}', '$1'
+       '{"coalesce($1 AND $2, $1, $2)"}', '$1', NULL
 FROM unnest('{bool_and,every}'::text[]) f
 UNION ALL
 SELECT 'pg_catalog.bool_or(boolean)', '{pg_catalog.bool_or($1)}',
-       '{"coalesce($1 OR $2, $1, $2)"}', '$1';
+       '{"coalesce($1 OR $2, $1, $2)"}', '$1', NULL
+UNION ALL
+SELECT 'pg_catalog.' || f || '(' || t || ')', ARRAY['pg_catalog.' || f || '($1)'],
+       ARRAY['coalesce($1 ' || o || ' $2, $1, $2)'], '$1', NULL
+FROM (VALUES ('bit_and', '&'), ('bit_or', '|'), ('bit_xor', '#')) AS operators (f, o),
+     unnest('{smallint,integer,bigint,bit}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.' || f || '(' || t || ')', ARRAY['pg_catalog.' || f || '($1)'],
+       ARRAY['coalesce($1 ' || o || ' $2, $1, $2)'], '$1', NULL
+FROM (VALUES ('range_agg', '+'), ('range_intersect_agg', '*')) AS operators (f, o),
+     unnest('{anyrange,anymultirange}'::text[]) t;
 
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_progress', '');
@@ -410,6 +487,7 @@ SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_expired', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.dedup_log', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.merge_rules', 'WHERE custom');
 
 -- ---------------------------------------------------------------- windows
 

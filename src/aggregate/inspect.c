@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 
 #include "definition.h"
+#include "rules.h"
 #include "stream.h"
 #include "streamagg.h"
 
@@ -215,6 +216,14 @@ reads_session(Oid function, void *context)
 	}
 }
 
+static const char *
+advice_of(const Aggref *aggref)
+{
+	const Advice *advice = rules_advice(aggref->aggfnoid);
+
+	return advice ? advice->hint : "Its result cannot be merged from the results of batches.";
+}
+
 static void
 inspect_aggregate(const Aggref *aggref)
 {
@@ -223,14 +232,13 @@ inspect_aggregate(const Aggref *aggref)
 	if (aggref->agglevelsup > 0)
 		refuse("aggregates of an outer query", "Write the aggregate in the query itself.");
 	if (aggref->aggkind != AGGKIND_NORMAL)
-		refuse(psprintf("the ordered-set aggregate %s", name),
-			   "Its result cannot be merged from the results of batches.");
+		refuse(psprintf("the ordered-set aggregate %s", name), advice_of(aggref));
 	if (aggref->aggdistinct)
 		refuse(psprintf("%s(DISTINCT …): it is not supported yet", name),
 			   "Group by the value, too, and count the groups in a query over the view.");
 	if (aggref->aggorder)
 		refuse(psprintf("ORDER BY inside %s", name),
-			   "Its result cannot be merged from the results of batches.");
+			   "What can be merged does not depend on the order: leave it out.");
 }
 
 static bool

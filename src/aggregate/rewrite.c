@@ -50,7 +50,24 @@ rewrite_add_target(List **targets, Node *expression, char *name)
 	*targets = lappend(*targets, target);
 }
 
-/* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
+/* The column of the inner SELECT that holds an argument of a call. */
+static char *
+argument_name(int call, int argument)
+{
+	return argument == 1 ? psprintf("_a%d", call) : psprintf("_a%d_%d", call, argument);
+}
+
+char **
+rewrite_arguments(const Call *call, int number)
+{
+	int count = list_length(call->aggref->args);
+	char **arguments = palloc(sizeof(char *) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		arguments[i] = psprintf("i.%s", argument_name(number, i + 1));
+	return arguments;
+}
+
 char *
 rewrite_rows(const Definition *definition)
 {
@@ -63,11 +80,11 @@ rewrite_rows(const Definition *definition)
 	for (int i = 0; i < definition->ncalls; i++)
 	{
 		const Aggref *aggref = definition->calls[i].aggref;
+		ListCell *cell;
 
-		if (aggref->args != NIL)
-			rewrite_add_target(&inner->targetList,
-							   (Node *) linitial_node(TargetEntry, aggref->args)->expr,
-							   psprintf("_a%d", i + 1));
+		foreach (cell, aggref->args)
+			rewrite_add_target(&inner->targetList, (Node *) lfirst_node(TargetEntry, cell)->expr,
+							   argument_name(i + 1, foreach_current_index(cell) + 1));
 		if (aggref->aggfilter)
 			rewrite_add_target(&inner->targetList, (Node *) aggref->aggfilter,
 							   psprintf("_f%d", i + 1));
@@ -81,12 +98,13 @@ rewrite_rows(const Definition *definition)
 static void
 append_partials(StringInfo sql, const Call *call, int number)
 {
-	const char *argument = psprintf("i._a%d", number);
+	const char *const *arguments = (const char *const *) rewrite_arguments(call, number);
+	int count = list_length(call->aggref->args);
 
 	for (int i = 0; i < call->rule->count; i++)
 	{
 		appendStringInfo(sql, "%s%s", sql->len > 0 ? ", " : "",
-						 rules_apply(call->rule->partials[i], &argument, 1));
+						 rules_apply(call->rule->partials[i], arguments, count));
 		if (call->aggref->aggfilter)
 			appendStringInfo(sql, " FILTER (WHERE i._f%d)", number);
 	}

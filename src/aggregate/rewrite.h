@@ -39,8 +39,14 @@ extern char *rewrite_create_table(const Definition *definition, const char *stat
 /* "name type" of the state columns of new calls, for ALTER TABLE. */
 extern List *rewrite_new_columns(const Definition *definition);
 
-/* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
+/*
+ * FROM and WHERE of the query; keys as _k1 …, filters as _f1 …, first arguments of aggregates as _a1 …,
+ * further ones as _a1_2 ….
+ */
 extern char *rewrite_rows(const Definition *definition);
+
+/* The arguments of the call of this number, from 1, as columns of those rows under the name i. */
+extern char **rewrite_arguments(const Call *call, int number);
 
 /*
  * The keys as _k1 …, the calls' values as _a1 …, is_final, updated_at and, where a window function is

@@ -46,16 +46,24 @@ static char *
 plain_call(const Call *call, int number)
 {
 	const Aggref *aggref = call->aggref;
-	const char *argument = aggref->aggstar ? "*" : psprintf("i._a%d", number);
+	char **arguments = rewrite_arguments(call, number);
+	int count = list_length(aggref->args);
 	const char *filter = aggref->aggfilter ? psprintf(" FILTER (WHERE i._f%d)", number) : "";
 	Oid function = aggref->aggfnoid;
+	StringInfoData sql;
 
 	if (function == F_SUM_FLOAT4)
-		return psprintf("(pg_catalog.sum(%s::float8)%s)::real", argument, filter);
-	return psprintf("%s(%s)%s",
-					quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
-											   get_func_name(function)),
-					argument, filter);
+		return psprintf("(pg_catalog.sum(%s::float8)%s)::real", arguments[0], filter);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "%s(%s",
+					 quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
+												get_func_name(function)),
+					 aggref->aggstar ? "*" : "");
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&sql, "%s%s%s", i ? ", " : "",
+						 i == count - 1 && aggref->aggvariadic ? "VARIADIC " : "", arguments[i]);
+	appendStringInfo(&sql, ")%s", filter);
+	return sql.data;
 }
 
 /* In the shape of rewrite_state_select(). */

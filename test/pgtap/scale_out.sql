@@ -11,18 +11,21 @@ CREATE FOREIGN TABLE s (k text, n int, x float8, d numeric, iv interval, b boole
 SELECT streamagg.create_aggregate('minutes', $$SELECT w.window_start, w.window_end, k, m, count(*) AS c, sum(n) AS s, avg(x) AS a, avg(iv) AS i, sum(d) + min(n) AS p,
     max(k) AS l, bool_and(b) AS o, max(m) AS mm FROM s, streamagg.tumble(ts, '1 min') w GROUP BY 1, 2, 3, 4$$, late => 'drop'),
   streamagg.create_aggregate('total', 'SELECT count(*) AS n, avg(d) AS a FROM s') \g /dev/null
-SELECT plan(14 + (SELECT sum(cardinality(merges)) FROM streamagg.merge_rules)::int);
+SELECT plan(14 + (SELECT sum(cardinality(merges)) FROM streamagg.merge_rules WHERE extension IS NULL)::int);
 
 -- every merge over its types as a generated column, which PostgreSQL refuses unless it is immutable
 CREATE FUNCTION merge_is_immutable(rule streamagg.merge_rules, number int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  argument text := substring(rule.aggregate FROM '\((.*)\)');
+  arguments text[] := string_to_array(substring(rule.aggregate FROM '\((.*)\)'), ',');
   partial text := rule.partials[number];
   type text;
 BEGIN
-  argument := CASE argument WHEN '' THEN 'integer' WHEN '"any"' THEN 'text' WHEN 'anyenum' THEN 'mood' WHEN 'anyarray' THEN 'integer[]'
-    WHEN 'character' THEN 'bpchar' ELSE argument END;
-  EXECUTE format('SELECT pg_typeof(%s)', replace(partial, '$1', format('NULL::%s', argument))) INTO type;
+  FOR i IN 1 .. cardinality(arguments) LOOP
+    partial := replace(partial, '$' || i, format('NULL::%s', CASE arguments[i] WHEN '"any"' THEN 'text' WHEN 'anyenum' THEN 'mood'
+      WHEN 'anyarray' THEN 'integer[]' WHEN 'character' THEN 'bpchar' WHEN 'bit' THEN '"bit"' WHEN 'anyrange' THEN 'int4range' WHEN 'anymultirange' THEN 'int4multirange'
+      ELSE arguments[i] END));
+  END LOOP;
+  EXECUTE format('SELECT pg_typeof(%s)', partial) INTO type;
   EXECUTE format('CREATE TEMP TABLE merged (a %s, b %1$s, m %1$s GENERATED ALWAYS AS (%s) STORED)',
     type, replace(replace(rule.merges[number], '$1', 'a'), '$2', 'b'));
   DROP TABLE merged;
@@ -31,13 +34,13 @@ EXCEPTION WHEN OTHERS THEN
   RETURN SQLERRM;
 END $$;
 SELECT is(merge_is_immutable(r, n), 'immutable', format('merge %s of %s is immutable', n, r.aggregate))
-FROM streamagg.merge_rules r, generate_series(1, cardinality(merges)) n ORDER BY r.aggregate, n;
+FROM streamagg.merge_rules r, generate_series(1, cardinality(merges)) n WHERE extension IS NULL ORDER BY r.aggregate, n;
 -- and the way of looking does see one that is not
-SELECT matches(merge_is_immutable(ROW('pg_catalog.min(timestamp without time zone)', '{pg_catalog.min($1)}', '{"greatest($1, $2, now()::timestamp)"}', '$1'), 1),
+SELECT matches(merge_is_immutable(ROW('pg_catalog.min(timestamp without time zone)', '{pg_catalog.min($1)}', '{"greatest($1, $2, now()::timestamp)"}', '$1', NULL, NULL, false), 1),
   'not immutable', 'a mutable merge is seen');
-SELECT is_empty('SELECT aggregate FROM streamagg.merge_rules WHERE to_regprocedure(aggregate) IS NULL', 'every rule is of a function that exists');
-SELECT is_empty('SELECT aggregate FROM streamagg.merge_rules WHERE cardinality(partials) <> cardinality(merges)', 'every partial has a merge');
-SELECT is_empty($$SELECT aggregate FROM streamagg.merge_rules WHERE aggregate !~ '^pg_catalog\.' OR array_to_string(partials, ' ') !~ '^pg_catalog\.'
+SELECT is_empty('SELECT aggregate FROM streamagg.merge_rules WHERE to_regprocedure(aggregate) IS NULL AND extension IS NULL', 'every rule is of a function that exists');
+SELECT is_empty('SELECT aggregate FROM streamagg.merge_rules WHERE cardinality(partials) <> cardinality(merges) OR cardinality(partials) > 1 AND cardinality(partials) IS DISTINCT FROM cardinality(parts)', 'every partial has a merge, and of several each has a name');
+SELECT is_empty($$SELECT aggregate FROM streamagg.merge_rules WHERE aggregate !~ '^(pg_catalog\.|@)' OR array_to_string(partials, ' ') !~ '^(pg_catalog\.|streamagg\.|@)'
     OR array_to_string(merges, ' ') ~* 'select|nextval|\$[3-9]'$$, 'rules are qualified and without subqueries');
 
 -- the statement that a batch runs, from the context of an error within it
