@@ -106,6 +106,7 @@ OBJS = \
 	src/aggregate/topic.o \
 	src/aggregate/verify.o \
 	src/aggregate/window.o \
+	src/aggregate/window_run.o \
 	src/kafka/ask.o \
 	src/kafka/client.o \
 	src/kafka/config.o \

@@ -159,9 +159,9 @@ count_rows(const char *rows)
 
 /* The statement is read under neutral settings and runs under those of the definition. */
 static void
-insert_groups(const Source *source, const char *rows)
+insert_groups(const Source *source, const WindowRange *range)
 {
-	const Definition *definition = source_definition(source, rows);
+	const Definition *definition = source_definition(source, range, false);
 	Upsert *upsert = rewrite_upsert(definition, stream_name(source->state), false);
 	SPIPlanPtr plan = SPI_prepare(upsert->insert, 0, NULL);
 	int level = NewGUCNestLevel();
@@ -190,14 +190,13 @@ backfill_delete(const Source *source, const WindowRange *range)
 static int64
 fill(const Source *source, const WindowRange *range)
 {
-	const char *rows = source_rows(source, range, false);
 	int64 count;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	count = count_rows(rows);
+	count = count_rows(source_rows_once(source, range));
 	backfill_delete(source, range);
-	insert_groups(source, rows);
+	insert_groups(source, range);
 	SPI_finish();
 	backfill_mark_included(source, range);
 	return count;

@@ -37,6 +37,9 @@ typedef struct Definition
 	Key *keys;
 	int ncalls;
 	Call *calls;
+	/* where pairs of row and window are left out, see rewrite.c: */
+	List *carried;	 /* of TargetEntry: what the condition reads of a row */
+	char *condition; /* SQL over the inner SELECT, NULL: none */
 } Definition;
 
 /*

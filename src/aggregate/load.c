@@ -3,13 +3,16 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "catalog.h"
 #include "definition.h"
+#include "rewrite_parts.h"
 #include "run.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -68,6 +71,20 @@ read_row(uint64 row, MemoryContext context)
 	return loaded;
 }
 
+/* A pair of row and window is late by itself: the statement asks late.c for each. */
+static void
+carry_row(Definition *definition)
+{
+	Var *row = makeVar(definition->stream_index, SelfItemPointerAttributeNumber, TIDOID, -1,
+					   InvalidOid, 0);
+
+	if (!window_is_multiple(&definition->window))
+		return;
+	rewrite_add_target(&definition->carried, (Node *) row, "_row");
+	definition->condition =
+		psprintf("streamagg.batch_takes(%s, i._row)", rewrite_pair_end(definition, 0));
+}
+
 static void
 understand(Loaded *loaded)
 {
@@ -80,6 +97,8 @@ understand(Loaded *loaded)
 	definition_set_columns(definition, loaded->keys, loaded->states);
 	aggregate->window = definition->window;
 	aggregate->columns = definition_columns(definition);
+	if (aggregate->drops_late)
+		carry_row(definition);
 	aggregate->grouping = grouping_create(definition);
 	upsert = rewrite_upsert(definition, stream_name(aggregate->state), aggregate->grouping != NULL);
 	aggregate->upsert = upsert;

@@ -39,6 +39,9 @@ extern char *rewrite_create_table(const Definition *definition, const char *stat
 /* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
 extern char *rewrite_rows(const Definition *definition);
 
+/* SQL of the end of a window, plus a time, over that SELECT as i. */
+extern char *rewrite_pair_end(const Definition *definition, int64 plus);
+
 /*
  * The keys as _k1 …, the calls' values as _a1 …, is_final, updated_at and, where a window function is
  * read, _end: over the state table.

@@ -181,8 +181,7 @@ run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregat
 	foreach (cell, aggregates)
 	{
 		Aggregate *aggregate = lfirst(cell);
-		RowRun run = {
-			aggregate, NULL, {stream, batch, run_skipped_rows(aggregate, batch), 0, batch->nrows}};
+		RowRun run = {aggregate, NULL, run_offer(aggregate, stream, batch)};
 
 		*current = aggregate;
 		run_count_late(aggregate, batch, late);

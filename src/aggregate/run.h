@@ -63,8 +63,8 @@ typedef struct RowRun
 
 extern void run_rows(const RowRun *run);
 
-/* Marks of the late rows that the aggregate leaves out, in the current context; NULL: none. */
-extern bool *run_skipped_rows(const Aggregate *aggregate, const Batch *batch);
+/* The batch's rows, less late ones where those are dropped; its arrays are in the current context. */
+extern ScanOffer run_offer(const Aggregate *aggregate, Oid stream, const Batch *batch);
 
 /* Counts them in the aggregate, and marks those that are late for every window. */
 extern void run_count_late(Aggregate *aggregate, const Batch *batch, bool *late);
