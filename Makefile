@@ -94,6 +94,7 @@ OBJS = \
 	src/aggregate/late.o \
 	src/aggregate/load.o \
 	src/aggregate/names.o \
+	src/aggregate/panes.o \
 	src/aggregate/poison.o \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \

@@ -117,6 +117,24 @@ run_offer(const Aggregate *aggregate, Oid stream, const Batch *batch)
 	return offer;
 }
 
+bool *
+run_skip_others(const Aggregate *aggregate, const ScanOffer *offer, int late, int *next)
+{
+	bool *skip = marks(offer->batch);
+
+	*next = 0;
+	for (int i = offer->first; i < offer->end; i++)
+	{
+		int found = judge(&aggregate->window, &offer->batch->rows[i], offer->closed[i]).late;
+		bool skipped = offer->skip && offer->skip[i];
+
+		skip[i] = skipped || found != late;
+		if (!skipped && found > late && (*next == 0 || found < *next))
+			*next = found;
+	}
+	return skip;
+}
+
 /* streamagg.batch_takes(window_end, tid) */
 Datum
 streamagg_batch_takes(PG_FUNCTION_ARGS)

@@ -12,6 +12,7 @@
 
 #include "catalog.h"
 #include "definition.h"
+#include "panes.h"
 #include "rewrite_parts.h"
 #include "run.h"
 #include "stream.h"
@@ -90,6 +91,7 @@ understand(Loaded *loaded)
 {
 	Aggregate *aggregate = loaded->aggregate;
 	Definition *definition;
+	Definition *panes;
 	Upsert *upsert;
 
 	target_check(aggregate->state, aggregate->name);
@@ -97,12 +99,14 @@ understand(Loaded *loaded)
 	definition_set_columns(definition, loaded->keys, loaded->states);
 	aggregate->window = definition->window;
 	aggregate->columns = definition_columns(definition);
+	panes = panes_definition(definition);
 	if (aggregate->drops_late)
 		carry_row(definition);
-	aggregate->grouping = grouping_create(definition);
+	aggregate->grouping = grouping_create(definition, panes != NULL);
+	aggregate->by_panes = panes != NULL && aggregate->grouping != NULL;
 	upsert = rewrite_upsert(definition, stream_name(aggregate->state), aggregate->grouping != NULL);
 	aggregate->upsert = upsert;
-	aggregate->rows.sql = upsert->rows;
+	aggregate->rows.sql = aggregate->by_panes ? rewrite_rows(panes) : upsert->rows;
 	aggregate->whole.sql =
 		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
 }
