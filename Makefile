@@ -97,6 +97,7 @@ OBJS = \
 	src/aggregate/late.o \
 	src/aggregate/load.o \
 	src/aggregate/names.o \
+	src/aggregate/panes.o \
 	src/aggregate/poison.o \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
@@ -114,6 +115,7 @@ OBJS = \
 	src/aggregate/verify.o \
 	src/aggregate/window.o \
 	src/aggregate/window_text.o \
+	src/aggregate/window_run.o \
 	src/kafka/ask.o \
 	src/kafka/client.o \
 	src/kafka/config.o \

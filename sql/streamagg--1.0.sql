@@ -520,6 +520,56 @@ END;
 COMMENT ON FUNCTION streamagg.tumble(timestamptz, interval, timestamptz) IS
   'The window of fixed size that the time falls in: half-open, a day is 24 hours.';
 
+CREATE FUNCTION streamagg.hop_windows(slide interval, size interval) RETURNS int
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'streamagg_hop_windows';
+COMMENT ON FUNCTION streamagg.hop_windows(interval, interval) IS
+  'The most hop windows that a time falls in.';
+
+CREATE FUNCTION streamagg.hop_start(ts timestamptz, slide interval, size interval,
+  origin timestamptz, number int)
+RETURNS timestamptz LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'streamagg_hop_start';
+COMMENT ON FUNCTION streamagg.hop_start(timestamptz, interval, interval, timestamptz, int) IS
+  'Start of one of the hop windows that the time falls in, numbered from 0 by their ends; NULL: there are fewer.';
+
+CREATE FUNCTION streamagg.hop(ts timestamptz, slide interval, size interval,
+  origin timestamptz DEFAULT '2000-01-03 00:00+00')
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
+  SELECT streamagg.hop_start(ts, slide, size, origin, n),
+         streamagg.window_end(streamagg.hop_start(ts, slide, size, origin, n), size)
+  FROM pg_catalog.generate_series(0, streamagg.hop_windows(slide, size) - 1) n
+  WHERE streamagg.hop_start(ts, slide, size, origin, n) IS NOT NULL;
+END;
+COMMENT ON FUNCTION streamagg.hop(timestamptz, interval, interval, timestamptz) IS
+  'The windows of fixed size, one begun every slide, that the time falls in: half-open, a day is 24 hours.';
+
+CREATE FUNCTION streamagg.cumulate_windows(step interval, size interval) RETURNS int
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'streamagg_cumulate_windows';
+COMMENT ON FUNCTION streamagg.cumulate_windows(interval, interval) IS
+  'The most cumulate windows that a time falls in.';
+
+CREATE FUNCTION streamagg.cumulate_end(ts timestamptz, step interval, size interval,
+  origin timestamptz, number int)
+RETURNS timestamptz LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'streamagg_cumulate_end';
+COMMENT ON FUNCTION streamagg.cumulate_end(timestamptz, interval, interval, timestamptz, int) IS
+  'End of one of the cumulate windows that the time falls in, numbered from 0; NULL: there are fewer.';
+
+CREATE FUNCTION streamagg.cumulate(ts timestamptz, step interval, size interval,
+  origin timestamptz DEFAULT '2000-01-03 00:00+00')
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
+  SELECT streamagg.window_start(ts, size, origin),
+         streamagg.cumulate_end(ts, step, size, origin, n)
+  FROM pg_catalog.generate_series(0, streamagg.cumulate_windows(step, size) - 1) n
+  WHERE streamagg.cumulate_end(ts, step, size, origin, n) IS NOT NULL;
+END;
+COMMENT ON FUNCTION streamagg.cumulate(timestamptz, interval, interval, timestamptz) IS
+  'The windows of one start that grow by step until they have their size, and end behind the time.';
+
 -- ---------------------------------------------------------------- aggregates
 
 CREATE FUNCTION streamagg.create_aggregate(name text, query text, late text DEFAULT 'merge',
@@ -579,6 +629,11 @@ CREATE FUNCTION streamagg.batch_groups() RETURNS SETOF record
 LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_batch_groups';
 COMMENT ON FUNCTION streamagg.batch_groups() IS
   'The groups of the batch that an aggregate writes just now: the statement of a batch reads them.';
+
+CREATE FUNCTION streamagg.batch_takes(window_end timestamptz, tid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_batch_takes';
+COMMENT ON FUNCTION streamagg.batch_takes(timestamptz, tid) IS
+  'Whether the window that ends then still takes this row of the batch: the statement of a batch reads it.';
 
 CREATE FUNCTION streamagg.count_groups(state_table regclass) RETURNS bigint
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_count_groups';

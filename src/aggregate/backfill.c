@@ -25,6 +25,7 @@
 #include "stream.h"
 #include "streamagg.h"
 #include "target.h"
+#include "window_run.h"
 
 /* About half a second's work; where each slice must look through the whole archive, 16 slices. */
 #define SLICE_ROWS 200000
@@ -132,14 +133,19 @@ backfill_mark_included(const Source *source, const WindowRange *range)
 	bool total = source->definition->window.kind == WINDOW_NONE;
 	bool from = !total && !TIMESTAMP_IS_NOBEGIN(range->from);
 	bool to = !total && !TIMESTAMP_IS_NOEND(range->to);
-	/* rows are told by the windows that they are judged by, which may be smaller */
-	Datum values[3] = {ObjectIdGetDatum(source->state), Int64GetDatum(0), Int64GetDatum(0)};
 	char nulls[4] = {' ', from ? ' ' : 'n', to ? ' ' : 'n', '\0'};
+	WindowRange whole = *range;
+	Datum values[3];
 
-	if (from)
-		values[1] = TimestampTzGetDatum(window_align(&source->definition->window, range->from));
-	if (to)
-		values[2] = TimestampTzGetDatum(window_align(&source->definition->window, range->to));
+	/* rows are told by the windows that they are judged by, of which those of a rollup are made */
+	if (source->is_rollup)
+	{
+		whole.from = window_align(&source->definition->window, range->from);
+		whole.to = window_align(&source->definition->window, range->to);
+	}
+	values[0] = ObjectIdGetDatum(source->state);
+	values[1] = TimestampTzGetDatum(whole.from);
+	values[2] = TimestampTzGetDatum(whole.to);
 	catalog_execute(&add_included, values, nulls);
 }
 
@@ -163,9 +169,9 @@ count_rows(const char *rows)
 
 /* The statement is read under neutral settings and runs under those of the definition. */
 static void
-insert_groups(const Source *source, const char *rows)
+insert_groups(const Source *source, const WindowRange *range)
 {
-	const Definition *definition = source_definition(source, rows);
+	const Definition *definition = source_definition(source, range, false);
 	Upsert *upsert = rewrite_upsert(definition, stream_name(source->state), false);
 	SPIPlanPtr plan = SPI_prepare(upsert->insert, 0, NULL);
 	int level = NewGUCNestLevel();
@@ -194,14 +200,13 @@ backfill_delete(const Source *source, const WindowRange *range)
 static int64
 fill(const Source *source, const WindowRange *range)
 {
-	const char *rows = source_rows(source, range, false);
 	int64 count;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	count = count_rows(rows);
+	count = count_rows(source_rows_once(source, range));
 	backfill_delete(source, range);
-	insert_groups(source, rows);
+	insert_groups(source, range);
 	SPI_finish();
 	backfill_mark_included(source, range);
 	return count;

@@ -40,6 +40,9 @@ typedef struct Definition
 	int ncalls;
 	Call *calls;
 	int added; /* last columns of the query that the view has behind updated_at */
+	/* where pairs of row and window are left out, see rewrite.c: */
+	List *carried;	 /* of TargetEntry: what the condition reads of a row */
+	char *condition; /* SQL over the inner SELECT, NULL: none */
 } Definition;
 
 /*

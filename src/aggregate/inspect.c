@@ -11,6 +11,7 @@
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -148,20 +149,30 @@ inspect_from_entries(const Query *query)
 
 /* The rows of the nullable side of an outer join are not the stream's rows any more. */
 static void
-inspect_join_tree(Node *node, Index stream_index, bool nullable)
+inspect_nullable(const Query *query, int index, Index stream_index)
+{
+	if (index == (int) stream_index)
+		refuse("its stream on the nullable side of an outer join",
+			   "Put the stream on the other side.");
+	if (rt_fetch(index, query->rtable)->rtekind == RTE_FUNCTION)
+		refuse("a window function on the nullable side of an outer join",
+			   "Use a comma, CROSS JOIN, or JOIN … ON true.");
+}
+
+static void
+inspect_join_tree(const Query *query, Node *node, Index stream_index, bool nullable)
 {
 	if (IsA(node, RangeTblRef))
 	{
-		if (nullable && ((RangeTblRef *) node)->rtindex == (int) stream_index)
-			refuse("its stream on the nullable side of an outer join",
-				   "Put the stream on the other side.");
+		if (nullable)
+			inspect_nullable(query, ((RangeTblRef *) node)->rtindex, stream_index);
 	}
 	else if (IsA(node, FromExpr))
 	{
 		ListCell *cell;
 
 		foreach (cell, ((FromExpr *) node)->fromlist)
-			inspect_join_tree(lfirst(cell), stream_index, nullable);
+			inspect_join_tree(query, lfirst(cell), stream_index, nullable);
 	}
 	else
 	{
@@ -169,8 +180,8 @@ inspect_join_tree(Node *node, Index stream_index, bool nullable)
 		bool left = join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL;
 		bool right = join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL;
 
-		inspect_join_tree(join->larg, stream_index, nullable || left);
-		inspect_join_tree(join->rarg, stream_index, nullable || right);
+		inspect_join_tree(query, join->larg, stream_index, nullable || left);
+		inspect_join_tree(query, join->rarg, stream_index, nullable || right);
 	}
 }
 
@@ -270,7 +281,7 @@ void
 definition_inspect(Query *query, Index stream_index)
 {
 	definition_inspect_shape(query);
-	inspect_join_tree((Node *) query->jointree, stream_index, false);
+	inspect_join_tree(query, (Node *) query->jointree, stream_index, false);
 	(void) query_tree_walker(query, inspect_expression, NULL, 0);
 	if (contain_volatile_functions((Node *) query))
 		ereport(ERROR,

@@ -3,13 +3,17 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "catalog.h"
 #include "definition.h"
+#include "panes.h"
+#include "rewrite_parts.h"
 #include "run.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -74,11 +78,26 @@ read_row(uint64 row, MemoryContext context)
 	return loaded;
 }
 
+/* A pair of row and window is late by itself: the statement asks late.c for each. */
+static void
+carry_row(Definition *definition)
+{
+	Var *row = makeVar(definition->stream_index, SelfItemPointerAttributeNumber, TIDOID, -1,
+					   InvalidOid, 0);
+
+	if (!window_is_multiple(&definition->window))
+		return;
+	rewrite_add_target(&definition->carried, (Node *) row, "_row");
+	definition->condition =
+		psprintf("streamagg.batch_takes(%s, i._row)", rewrite_pair_end(definition, 0));
+}
+
 static void
 understand(Loaded *loaded)
 {
 	Aggregate *aggregate = loaded->aggregate;
 	Definition *definition;
+	Definition *panes;
 	Upsert *upsert;
 
 	target_check(aggregate->state, aggregate->name);
@@ -88,10 +107,14 @@ understand(Loaded *loaded)
 	if (loaded->judged)
 		window_from_text(loaded->judged, &aggregate->judged);
 	aggregate->columns = definition_columns(definition);
-	aggregate->grouping = grouping_create(definition);
+	panes = panes_definition(definition);
+	if (aggregate->drops_late)
+		carry_row(definition);
+	aggregate->grouping = grouping_create(definition, panes != NULL);
+	aggregate->by_panes = panes != NULL && aggregate->grouping != NULL;
 	upsert = rewrite_upsert(definition, stream_name(aggregate->state), aggregate->grouping != NULL);
 	aggregate->upsert = upsert;
-	aggregate->rows.sql = upsert->rows;
+	aggregate->rows.sql = aggregate->by_panes ? rewrite_rows(panes) : upsert->rows;
 	aggregate->whole.sql =
 		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
 }

@@ -194,8 +194,7 @@ blame_first_after_others(Search *search)
 int *
 poison_find(Aggregate *aggregate, Oid stream, const Batch *batch, int code, bool all_may_fail)
 {
-	Search search = {
-		{aggregate, NULL, {stream, batch, run_skipped_rows(aggregate, batch), 0, batch->nrows}}};
+	Search search = {{aggregate, NULL, run_offer(aggregate, stream, batch)}};
 
 	search.all_may_fail = all_may_fail;
 	search.codes = palloc0(sizeof(int) * batch->nrows);

@@ -72,6 +72,7 @@ char *
 rewrite_rows(const Definition *definition)
 {
 	Query *inner = copyObject(definition->query);
+	ListCell *cell;
 
 	inner->targetList = NIL;
 	for (int i = 0; i < definition->nkeys; i++)
@@ -89,10 +90,34 @@ rewrite_rows(const Definition *definition)
 			rewrite_add_target(&inner->targetList, (Node *) aggref->aggfilter,
 							   psprintf("_f%d", i + 1));
 	}
+	foreach (cell, definition->carried)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		rewrite_add_target(&inner->targetList, (Node *) target->expr, target->resname);
+	}
 	inner->groupClause = NIL;
 	inner->havingQual = NULL;
 	inner->hasAggs = false;
 	return pg_get_querydef(inner, false);
+}
+
+char *
+rewrite_pairs(const Definition *definition)
+{
+	const char *rows = rewrite_rows(definition);
+
+	if (definition->condition == NULL)
+		return psprintf("(%s) i", rows);
+	return psprintf("(%s) i WHERE %s", rows, definition->condition);
+}
+
+char *
+rewrite_pair_end(const Definition *definition, int64 plus)
+{
+	if (definition->nwindow == 1)
+		return window_end_sql(&definition->window, "i._k1", plus);
+	return window_shift_sql("i._k2", plus);
 }
 
 static void
@@ -140,9 +165,9 @@ key_numbers(const Definition *definition)
 	return list.data;
 }
 
-/* Keys, then partial results, in the order of the state columns; rows is the inner SELECT. */
+/* Keys, then partial results, in the order of the state columns. */
 static char *
-partial_select(const Definition *definition, const char *rows, bool for_upsert)
+partial_select(const Definition *definition, bool for_upsert)
 {
 	const char *keys = key_numbers(definition);
 	StringInfoData targets;
@@ -158,7 +183,7 @@ partial_select(const Definition *definition, const char *rows, bool for_upsert)
 		appendStringInfoString(&targets, "0::smallint");
 	for (int i = 0; i < definition->ncalls; i++)
 		append_partials(&targets, &definition->calls[i], i + 1);
-	appendStringInfo(&targets, ", pg_catalog.now() FROM (%s) i", rows);
+	appendStringInfo(&targets, ", pg_catalog.now() FROM %s", rewrite_pairs(definition));
 	if (definition->nkeys > 0)
 		appendStringInfo(&targets, " GROUP BY %s ORDER BY %s", keys, keys);
 	return psprintf("SELECT %s", targets.data);
@@ -246,8 +271,8 @@ rewrite_upsert(const Definition *definition, const char *state, bool grouped)
 		upsert->merges = merges_of(upsert->merges, &definition->calls[i]);
 	}
 	appendStringInfoString(&sql, ", updated_at)");
-	upsert->rows = rewrite_rows(definition);
-	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, upsert->rows, true));
+	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, true));
+	upsert->rows = psprintf("SELECT i.* FROM %s", rewrite_pairs(definition));
 	if (grouped)
 		upsert->groups = psprintf("%s %s", sql.data, group_select(definition));
 	return upsert;
@@ -299,7 +324,7 @@ append_column(StringInfo sql, const char *name, const TargetEntry *target)
 char *
 rewrite_create_table(const Definition *definition, const char *state)
 {
-	Query *partial = definition_parse(partial_select(definition, rewrite_rows(definition), false));
+	Query *partial = definition_parse(partial_select(definition, false));
 	StringInfoData sql;
 	int at = 0;
 
@@ -323,7 +348,7 @@ rewrite_create_table(const Definition *definition, const char *state)
 List *
 rewrite_new_columns(const Definition *definition)
 {
-	Query *partial = definition_parse(partial_select(definition, rewrite_rows(definition), false));
+	Query *partial = definition_parse(partial_select(definition, false));
 	List *found = NIL;
 	int at = Max(definition->nkeys, 1);
 

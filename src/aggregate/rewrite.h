@@ -48,6 +48,9 @@ extern char *rewrite_rows(const Definition *definition);
 /* The arguments of the call of this number, from 1, as columns of those rows under the name i. */
 extern char **rewrite_arguments(const Call *call, int number);
 
+/* SQL of the end of a window, plus a time, over that SELECT as i. */
+extern char *rewrite_pair_end(const Definition *definition, int64 plus);
+
 /*
  * The keys as _k1 …, the calls' values as _a1 …, is_final, updated_at and, where a window function is
  * read, _end: over the state table.

@@ -9,6 +9,9 @@
 /* A copy of the expression becomes the next column of a SELECT. */
 extern void rewrite_add_target(List **targets, Node *expression, char *name);
 
+/* "(inner SELECT) i", less the pairs of row and window that the definition leaves out. */
+extern char *rewrite_pairs(const Definition *definition);
+
 /* SQL of the end of a stored group's window, plus a time; alias is the state table's in the query. */
 extern char *rewrite_window_end(const Definition *definition, const char *alias, int64 plus);
 

@@ -59,19 +59,52 @@ check_result(const Aggregate *aggregate, int result, int expected)
 			 SPI_result_code_string(result));
 }
 
-/* The rows go into groups, and those into the state. */
 static void
-execute_grouped(Aggregate *aggregate, SPIPlanPtr rows, SPIPlanPtr groups)
+group_rows(Aggregate *aggregate, SPIPlanPtr rows, DestReceiver *dest)
 {
-	Grouping *grouping = aggregate->grouping;
-	SPIExecuteOptions options = {.dest = grouping_begin(grouping)};
-	Grouping *before;
+	SPIExecuteOptions options = {.dest = dest};
 
 	check_result(aggregate, SPI_execute_plan_extended(rows, &options), SPI_OK_SELECT);
+}
+
+/* Rows that are late for as many of their windows at a time; nearly always all are late for none. */
+static void
+group_by_lateness(Aggregate *aggregate, const ScanOffer *offer, SPIPlanPtr rows, DestReceiver *dest)
+{
+	int late = 0;
+
+	do
+	{
+		ScanOffer part = *offer;
+		int next;
+		bool *skip = run_skip_others(aggregate, offer, late, &next);
+
+		part.skip = skip;
+		grouping_leave_out(aggregate->grouping, late);
+		(void) scan_offer(&part);
+		group_rows(aggregate, rows, dest);
+		pfree(skip);
+		late = next;
+	} while (late > 0);
+	(void) scan_offer(offer);
+}
+
+/* The rows go into groups, and those into the state. */
+static void
+execute_grouped(Aggregate *aggregate, const ScanOffer *offer, SPIPlanPtr rows, SPIPlanPtr groups)
+{
+	Grouping *grouping = aggregate->grouping;
+	DestReceiver *dest = grouping_begin(grouping);
+	Grouping *before;
+
+	if (aggregate->by_panes && offer->closed)
+		group_by_lateness(aggregate, offer, rows, dest);
+	else
+		group_rows(aggregate, rows, dest);
 	before = grouping_offer(grouping);
 	PG_TRY();
 	{
-		if (grouping_count(grouping) > 0)
+		while (grouping_next(grouping))
 			check_result(aggregate, SPI_execute_plan(groups, NULL, NULL, false, 0), SPI_OK_INSERT);
 	}
 	PG_FINALLY();
@@ -96,7 +129,7 @@ execute(const RowRun *run)
 	plan = run->sql ? SPI_prepare(run->sql, 0, NULL) : own_plan(&aggregate->whole, aggregate);
 	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
 	if (grouped)
-		execute_grouped(aggregate, rows, plan);
+		execute_grouped(aggregate, &run->rows, rows, plan);
 	else
 		check_result(aggregate, SPI_execute_plan(plan, NULL, NULL, false, 0), SPI_OK_INSERT);
 	AtEOXact_GUC(true, level);
@@ -181,8 +214,7 @@ run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregat
 	foreach (cell, aggregates)
 	{
 		Aggregate *aggregate = lfirst(cell);
-		RowRun run = {
-			aggregate, NULL, {stream, batch, run_skipped_rows(aggregate, batch), 0, batch->nrows}};
+		RowRun run = {aggregate, NULL, run_offer(aggregate, stream, batch)};
 
 		*current = aggregate;
 		run_count_late(aggregate, batch, late);

@@ -34,6 +34,7 @@ typedef struct Aggregate
 	char *intervalstyle;
 	Upsert *upsert;
 	Grouping *grouping; /* NULL: the statement groups by itself */
+	bool by_panes;		/* whose rows have panes in place of windows */
 	OwnPlan rows;		/* of the grouping */
 	OwnPlan whole;		/* the upsert as one statement, of groups where there is a grouping */
 	int64 rows_in;		/* of this batch */
@@ -64,10 +65,17 @@ typedef struct RowRun
 
 extern void run_rows(const RowRun *run);
 
-/* Marks of the late rows that the aggregate leaves out, in the current context; NULL: none. */
-extern bool *run_skipped_rows(const Aggregate *aggregate, const Batch *batch);
+/* The batch's rows, less late ones where those are dropped; its arrays are in the current context. */
+extern ScanOffer run_offer(const Aggregate *aggregate, Oid stream, const Batch *batch);
 
-/* Counts them in the aggregate, and marks those that are late for every window. */
+/*
+ * Marks of the rows of an offer that are not late for just so many of their windows; *next is the next
+ * number that some row is late for, 0: none.
+ */
+extern bool *
+run_skip_others(const Aggregate *aggregate, const ScanOffer *offer, int late, int *next);
+
+/* Counts late rows in the aggregate, and marks those that are late for every window. */
 extern void run_count_late(Aggregate *aggregate, const Batch *batch, bool *late);
 
 /*

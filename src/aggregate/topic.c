@@ -104,8 +104,7 @@ read_into(const Source *source, const char *beside, const WindowRange *range, To
 	int level;
 
 	over_stream.archive = source->stream; /* it has the same columns */
-	upsert = rewrite_upsert(source_definition(source, source_rows(&over_stream, range, false)),
-							beside, false);
+	upsert = rewrite_upsert(source_definition(&over_stream, range, false), beside, false);
 	plan = SPI_prepare(rewrite_upsert_sql(upsert, upsert->insert, NULL), 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the backfill");

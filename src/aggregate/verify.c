@@ -25,7 +25,7 @@
 #include "utils/typcache.h"
 
 #include "catalog.h"
-#include "rewrite.h"
+#include "rewrite_parts.h"
 #include "rules.h"
 #include "run.h"
 #include "source.h"
@@ -82,8 +82,8 @@ plain_select(const Definition *definition)
 	foreach (cell, definition_known_columns(definition))
 		appendStringInfo(&sql, ", true AS %s", (char *) lfirst(cell));
 	if (definition->window_index)
-		appendStringInfo(&sql, ", %s AS _end", window_end_sql(&definition->window, "i._k1", 0));
-	appendStringInfo(&sql, " FROM (%s) i", rewrite_rows(definition));
+		appendStringInfo(&sql, ", %s AS _end", rewrite_pair_end(definition, 0));
+	appendStringInfo(&sql, " FROM %s", rewrite_pairs(definition));
 	for (int i = 1; i <= definition->nkeys; i++)
 		appendStringInfo(&sql, "%s %d", i > 1 ? "," : " GROUP BY", i);
 	return sql.data;
@@ -165,8 +165,7 @@ static char *
 comparison_sql(const Source *source, const WindowRange *range)
 {
 	const Definition *definition = source->definition;
-	char *rows = source_rows(source, range, true);
-	char *expected = plain_select(source_definition(source, rows));
+	char *expected = plain_select(source_definition(source, range, true));
 	char *found = rewrite_state_select(definition, stream_name(source->state), 0);
 	StringInfoData same;
 

@@ -40,10 +40,17 @@ SELECT e, split_part(try(format('SELECT count(%s) FROM s', e)), ' ', 1) FROM unn
 SELECT try('SELECT j, count(*) FROM s GROUP BY j');
 SELECT try('SELECT point(x, x), count(*) FROM s GROUP BY 1');
 
--- windows of later versions
-SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.hop(ts, ''1 min'', ''5 min'') w GROUP BY 1');
-SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.cumulate(ts, ''1 min'', ''5 min'') w GROUP BY 1');
+-- windows of later versions, and what hop and cumulate cannot be
 SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.session(ts, ''1 min'') w GROUP BY 1');
+SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.cumulate(ts, ''1 min'', ''5 min'') w GROUP BY 1');
+SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.cumulate(ts, ''2 min'', ''5 min'') w GROUP BY 1, w.window_end');
+SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.hop(ts, ''1 s'', ''1 day'') w GROUP BY 1');
+SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.hop(ts, ''1 day'', ''1 month'') w GROUP BY 1');
+SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.hop(other, ''1 min'', ''5 min'') w GROUP BY 1');
+SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.hop(ts, n * interval ''1 min'', ''1 h'') w GROUP BY 1');
+-- a window on the nullable side of an outer join: rows without one would be in no window
+SELECT try(format('SELECT w.window_start, count(*) FROM s LEFT JOIN LATERAL streamagg.%s w ON n > 0 GROUP BY 1', f))
+FROM unnest(ARRAY['tumble(ts, ''1 min'')', 'hop(ts, ''1 min'', ''2 min'')', 'cumulate(ts, ''1 min'', ''2 min'')']) f;
 -- two windows, a window over another column, not grouped, of arguments that are no constants
 SELECT try('SELECT a.window_start, b.window_start, count(*) FROM s, streamagg.tumble(ts, ''1 min'') a,
   streamagg.tumble(ts, ''5 min'') b GROUP BY 1, 2');
