@@ -86,6 +86,7 @@ OBJS = \
 	src/aggregate/coverage.o \
 	src/aggregate/create.o \
 	src/aggregate/define.o \
+	src/aggregate/distinct.o \
 	src/aggregate/drop.o \
 	src/aggregate/find_window.o \
 	src/aggregate/group_steps.o \
@@ -97,10 +98,12 @@ OBJS = \
 	src/aggregate/poison.o \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
+	src/aggregate/rewrite_distinct.o \
 	src/aggregate/rewrite_view.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
 	src/aggregate/settings.o \
+	src/aggregate/side.o \
 	src/aggregate/source.o \
 	src/aggregate/target.o \
 	src/aggregate/topic.o \

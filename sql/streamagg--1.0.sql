@@ -251,6 +251,18 @@ COMMENT ON COLUMN streamagg.aggregate_catalog.state_columns IS 'Columns of the s
 COMMENT ON COLUMN streamagg.aggregate_catalog.since IS 'When it was made: it holds what was committed later.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.frozen IS 'Closing watermark when the stream was dropped.';
 
+CREATE TABLE streamagg.side_tables (
+  side_table   regclass PRIMARY KEY,
+  state_table  regclass NOT NULL,
+  kind         text NOT NULL,
+  number       int NOT NULL
+);
+COMMENT ON TABLE streamagg.side_tables IS 'What aggregates keep beside their states.';
+COMMENT ON COLUMN streamagg.side_tables.side_table IS 'A table in the schema of the state.';
+COMMENT ON COLUMN streamagg.side_tables.state_table IS 'The state that it belongs to.';
+COMMENT ON COLUMN streamagg.side_tables.kind IS 'distinct: the values of an argument of calls with DISTINCT.';
+COMMENT ON COLUMN streamagg.side_tables.number IS 'In the order of the query, from 1.';
+
 CREATE TABLE streamagg.aggregate_progress (
   state_table  regclass PRIMARY KEY,
   rows_in      bigint NOT NULL DEFAULT 0,
@@ -400,6 +412,7 @@ SELECT pg_catalog.pg_extension_config_dump('streamagg.batch_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.quarantine_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.event_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.side_tables', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_expired', '');

@@ -34,6 +34,8 @@ extern Oid define_stream(const char *sql);
 extern void define_take_settings(Request *request);
 /* Makes and registers the three relations, as the stream's owner; definition is gone afterwards. */
 extern void define_build(Request *request);
+/* A suffix behind a name that is cut to fit. */
+extern char *define_part_name(const char *name, const char *suffix);
 /* The qualified, quoted name of one of them. */
 extern char *define_name(const Request *request, const char *suffix);
 /* A utility statement, within SPI. */

@@ -22,6 +22,7 @@ typedef struct Call
 	const char *output; /* the output column that it is the whole of, or NULL */
 	struct Rule *rule;	/* see rules.h */
 	char **columns;		/* of the state table, one a partial result */
+	int side;			/* the number of the side table of its DISTINCT values, from 1; 0: none */
 } Call;
 
 typedef struct Definition
@@ -37,6 +38,8 @@ typedef struct Definition
 	Key *keys;
 	int ncalls;
 	Call *calls;
+	int nsides;	  /* side tables of DISTINCT values … */
+	char **sides; /* … and their qualified, quoted names, where they are made */
 } Definition;
 
 /*
@@ -59,6 +62,15 @@ extern Bitmapset *definition_columns(const Definition *definition);
 extern void definition_inspect_shape(Query *query);
 extern void definition_inspect(Query *query, Index stream_index);
 extern Index definition_find_stream(Query *query);
+
+/*
+ * What one statement of a batch is about, in the current context.  0: the definition without the calls
+ * that have a side table; from 1: the values of a side table, as a further key, and no calls.
+ */
+extern Definition *definition_part(const Definition *definition, int side);
+
+/* The argument of a call that has one. */
+extern Node *definition_argument(const Aggref *aggref);
 
 /* Names for the columns of the state table; stored ones where they are given. */
 extern void definition_name_columns(Definition *definition);

@@ -225,9 +225,9 @@ inspect_aggregate(const Aggref *aggref)
 	if (aggref->aggkind != AGGKIND_NORMAL)
 		refuse(psprintf("the ordered-set aggregate %s", name),
 			   "Its result cannot be merged from the results of batches.");
-	if (aggref->aggdistinct)
-		refuse(psprintf("%s(DISTINCT …): it is not supported yet", name),
-			   "Group by the value, too, and count the groups in a query over the view.");
+	if (aggref->aggdistinct && list_length(aggref->args) > 1)
+		refuse(psprintf("%s(DISTINCT …) of several arguments", name),
+			   "DISTINCT can be had for functions of one argument.");
 	if (aggref->aggorder)
 		refuse(psprintf("ORDER BY inside %s", name),
 			   "Its result cannot be merged from the results of batches.");

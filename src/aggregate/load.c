@@ -11,6 +11,7 @@
 #include "catalog.h"
 #include "definition.h"
 #include "run.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
 #include "target.h"
@@ -68,24 +69,42 @@ read_row(uint64 row, MemoryContext context)
 	return loaded;
 }
 
+/* side: 0: the groups; from 1: a side table, and what its new values add to them. */
+static BatchStatement *
+make_statement(const Definition *definition, const char *state, int side)
+{
+	BatchStatement *statement = palloc0(sizeof(BatchStatement));
+	Upsert *upsert;
+
+	statement->name = side == 0 ? state : definition->sides[side - 1];
+	statement->grouping = grouping_create(definition_part(definition, side));
+	upsert = side == 0 ? rewrite_upsert(definition, state, statement->grouping != NULL)
+					   : rewrite_distinct(definition, side, state, statement->grouping != NULL);
+	statement->upsert = upsert;
+	statement->rows.sql = upsert->rows;
+	statement->whole.sql =
+		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
+	return statement;
+}
+
 static void
 understand(Loaded *loaded)
 {
 	Aggregate *aggregate = loaded->aggregate;
 	Definition *definition;
-	Upsert *upsert;
+	ListCell *cell;
 
 	target_check(aggregate->state, aggregate->name);
+	foreach (cell, side_tables(aggregate->state))
+		target_check(lfirst_oid(cell), aggregate->name);
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states);
+	side_load(definition, aggregate->state);
 	aggregate->window = definition->window;
 	aggregate->columns = definition_columns(definition);
-	aggregate->grouping = grouping_create(definition);
-	upsert = rewrite_upsert(definition, stream_name(aggregate->state), aggregate->grouping != NULL);
-	aggregate->upsert = upsert;
-	aggregate->rows.sql = upsert->rows;
-	aggregate->whole.sql =
-		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
+	for (int i = 0; i <= definition->nsides; i++)
+		aggregate->statements = lappend(
+			aggregate->statements, make_statement(definition, stream_name(aggregate->state), i));
 }
 
 List *
@@ -149,9 +168,14 @@ run_free(List *aggregates)
 
 	foreach (cell, aggregates)
 	{
-		Aggregate *aggregate = lfirst(cell);
+		ListCell *inner;
 
-		run_free_plan(&aggregate->rows);
-		run_free_plan(&aggregate->whole);
+		foreach (inner, ((Aggregate *) lfirst(cell))->statements)
+		{
+			BatchStatement *statement = lfirst(inner);
+
+			run_free_plan(&statement->rows);
+			run_free_plan(&statement->whole);
+		}
 	}
 }

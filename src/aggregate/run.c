@@ -61,9 +61,8 @@ check_result(const Aggregate *aggregate, int result, int expected)
 
 /* The rows go into groups, and those into the state. */
 static void
-execute_grouped(Aggregate *aggregate, SPIPlanPtr rows, SPIPlanPtr groups)
+execute_grouped(const Aggregate *aggregate, Grouping *grouping, SPIPlanPtr rows, SPIPlanPtr groups)
 {
-	Grouping *grouping = aggregate->grouping;
 	SPIExecuteOptions options = {.dest = grouping_begin(grouping)};
 	Grouping *before;
 
@@ -82,24 +81,34 @@ execute_grouped(Aggregate *aggregate, SPIPlanPtr rows, SPIPlanPtr groups)
 	grouping_end(grouping);
 }
 
+/* sql: in place of the statement's own. */
 static void
-execute(const RowRun *run)
+execute(const Aggregate *aggregate, BatchStatement *statement, const char *sql)
 {
-	Aggregate *aggregate = run->aggregate;
-	bool grouped = aggregate->grouping && run->sql == NULL;
+	bool grouped = sql == NULL && statement->grouping;
 	int level = NewGUCNestLevel();
 	SPIPlanPtr rows;
 	SPIPlanPtr plan;
 
 	run_apply_neutral_settings();
-	rows = grouped ? own_plan(&aggregate->rows, aggregate) : NULL;
-	plan = run->sql ? SPI_prepare(run->sql, 0, NULL) : own_plan(&aggregate->whole, aggregate);
+	rows = grouped ? own_plan(&statement->rows, aggregate) : NULL;
+	plan = sql ? SPI_prepare(sql, 0, NULL) : own_plan(&statement->whole, aggregate);
 	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
 	if (grouped)
-		execute_grouped(aggregate, rows, plan);
+		execute_grouped(aggregate, statement->grouping, rows, plan);
 	else
 		check_result(aggregate, SPI_execute_plan(plan, NULL, NULL, false, 0), SPI_OK_INSERT);
 	AtEOXact_GUC(true, level);
+}
+
+/* The groups before what side tables add to them. */
+static void
+execute_all(const Aggregate *aggregate)
+{
+	ListCell *cell;
+
+	foreach (cell, aggregate->statements)
+		execute(aggregate, lfirst(cell), NULL);
 }
 
 void
@@ -112,7 +121,10 @@ run_rows(const RowRun *run)
 	before = scan_offer(&run->rows);
 	PG_TRY();
 	{
-		execute(run);
+		if (run->sql)
+			execute(run->aggregate, NULL, run->sql);
+		else
+			execute_all(run->aggregate);
 	}
 	PG_FINALLY();
 	{

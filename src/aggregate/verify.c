@@ -46,7 +46,8 @@ static char *
 plain_call(const Call *call, int number)
 {
 	const Aggref *aggref = call->aggref;
-	const char *argument = aggref->aggstar ? "*" : psprintf("i._a%d", number);
+	const char *distinct = aggref->aggdistinct ? "DISTINCT " : "";
+	const char *argument = aggref->aggstar ? "*" : psprintf("%si._a%d", distinct, number);
 	const char *filter = aggref->aggfilter ? psprintf(" FILTER (WHERE i._f%d)", number) : "";
 	Oid function = aggref->aggfnoid;
 
