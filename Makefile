@@ -89,6 +89,7 @@ OBJS = \
 	src/aggregate/coverage.o \
 	src/aggregate/create.o \
 	src/aggregate/define.o \
+	src/aggregate/distinct.o \
 	src/aggregate/drop.o \
 	src/aggregate/find_window.o \
 	src/aggregate/group_steps.o \
@@ -101,6 +102,7 @@ OBJS = \
 	src/aggregate/poison.o \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
+	src/aggregate/rewrite_distinct.o \
 	src/aggregate/rewrite_view.o \
 	src/aggregate/rollup.o \
 	src/aggregate/rollup_fill.o \
@@ -109,6 +111,7 @@ OBJS = \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
 	src/aggregate/settings.o \
+	src/aggregate/side.o \
 	src/aggregate/source.o \
 	src/aggregate/target.o \
 	src/aggregate/topic.o \

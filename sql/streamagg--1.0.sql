@@ -257,6 +257,18 @@ COMMENT ON COLUMN streamagg.aggregate_catalog.judged IS 'Of a rollup: the window
 COMMENT ON COLUMN streamagg.aggregate_catalog.known_columns IS 'For each of state_columns the column of the state table that says whether a group has it; empty: all groups have.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.added_columns IS 'Last columns of the query that add_column() has added: the view has them behind updated_at.';
 
+CREATE TABLE streamagg.side_tables (
+  side_table   regclass PRIMARY KEY,
+  state_table  regclass NOT NULL,
+  kind         text NOT NULL,
+  number       int NOT NULL
+);
+COMMENT ON TABLE streamagg.side_tables IS 'What aggregates keep beside their states.';
+COMMENT ON COLUMN streamagg.side_tables.side_table IS 'A table in the schema of the state.';
+COMMENT ON COLUMN streamagg.side_tables.state_table IS 'The state that it belongs to.';
+COMMENT ON COLUMN streamagg.side_tables.kind IS 'distinct: the values of an argument of calls with DISTINCT.';
+COMMENT ON COLUMN streamagg.side_tables.number IS 'In the order of the query, from 1.';
+
 CREATE TABLE streamagg.aggregate_progress (
   state_table  regclass PRIMARY KEY,
   rows_in      bigint NOT NULL DEFAULT 0,
@@ -483,6 +495,7 @@ SELECT pg_catalog.pg_extension_config_dump('streamagg.batch_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.quarantine_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.event_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.side_tables', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_expired', '');

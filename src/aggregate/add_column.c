@@ -146,6 +146,11 @@ analyze(Addition *addition, const char *name, const char *expression)
 	addition->definition = definition_analyze(query);
 	addition->definition->added = addition->source->definition->added + 1;
 	name_columns(addition);
+	for (int i = 0; i < addition->definition->ncalls; i++)
+		if (addition->definition->calls[i].is_new && addition->definition->calls[i].side)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("a column over DISTINCT values cannot be added"),
+							errhint("Use streamagg.replace_aggregate().")));
 }
 
 /* The settings of the definition are not those of the caller: constants are read under them. */
@@ -155,8 +160,9 @@ change_views(const Addition *addition)
 	define_run(psprintf("CREATE OR REPLACE VIEW %s AS %s",
 						stream_name(addition->existing.query_view),
 						pg_get_querydef(copyObject(addition->definition->query), false)));
-	define_view(&addition->request, stream_name(addition->view), addition->definition,
-				stream_name(addition->existing.state));
+	define_view(&addition->request,
+				psprintf("CREATE OR REPLACE VIEW %s", stream_name(addition->view)),
+				addition->definition, stream_name(addition->existing.state));
 }
 
 static void

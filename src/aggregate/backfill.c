@@ -22,6 +22,7 @@
 #include "progress.h"
 #include "rewrite.h"
 #include "run.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
 #include "target.h"
@@ -169,11 +170,9 @@ count_rows(const char *rows)
 
 /* The statement is read under neutral settings and runs under those of the definition. */
 static void
-insert_groups(const Source *source, const WindowRange *range)
+insert(const Source *source, const char *sql)
 {
-	const Definition *definition = source_definition(source, range, false);
-	Upsert *upsert = rewrite_upsert(definition, stream_name(source->state), false);
-	SPIPlanPtr plan = SPI_prepare(upsert->insert, 0, NULL);
+	SPIPlanPtr plan = SPI_prepare(sql, 0, NULL);
 	int level = NewGUCNestLevel();
 
 	if (plan == NULL)
@@ -184,16 +183,35 @@ insert_groups(const Source *source, const WindowRange *range)
 	AtEOXact_GUC(true, level);
 }
 
+static void
+insert_groups(const Source *source, const WindowRange *range)
+{
+	Definition *definition = source_definition(source, range, false);
+	const char *state = stream_name(source->state);
+	Upsert *upsert = rewrite_upsert(definition, state, false);
+
+	insert(source, upsert->insert);
+	side_load(definition, source->state);
+	for (int i = 1; i <= definition->nsides; i++)
+	{
+		upsert = rewrite_distinct(definition, i, state, false);
+		insert(source, rewrite_upsert_sql(upsert, upsert->insert, NULL));
+	}
+}
+
 void
 backfill_delete(const Source *source, const WindowRange *range)
 {
+	List *tables = lcons_oid(source->state, side_tables(source->state));
 	const char *bounds = "";
+	ListCell *cell;
 
 	if (source->definition->window.kind != WINDOW_NONE)
 		bounds = source_range_sql(
 			range, psprintf("s.%s", quote_identifier(source->definition->keys[0].column)));
-	execute(psprintf("DELETE FROM %s s WHERE true%s", stream_name(source->state), bounds),
-			SPI_OK_DELETE);
+	foreach (cell, tables)
+		execute(psprintf("DELETE FROM %s s WHERE true%s", stream_name(lfirst_oid(cell)), bounds),
+				SPI_OK_DELETE);
 }
 
 /* Behind the lock. */

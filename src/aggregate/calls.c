@@ -52,6 +52,7 @@ definition_load_calls(Definition *definition)
 
 	(void) collect_calls((Node *) definition->query->targetList, definition);
 	(void) collect_calls(definition->query->havingQual, definition);
+	definition_number_sides(definition);
 	foreach (cell, definition->query->targetList)
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, cell);

@@ -27,10 +27,9 @@
 #include "rewrite.h"
 #include "rules.h"
 #include "run.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
-
-#define SUFFIX_ROOM 6 /* _state, _query */
 
 static CatalogStatement insert_aggregate = {
 	"INSERT INTO streamagg.aggregate_catalog (state_table, aggregate, definition, stream, late,"
@@ -76,13 +75,17 @@ define_take_policies(Request *request, Oid aggregate)
 /* ---------------------------------------------------------------- objects */
 
 char *
+define_part_name(const char *name, const char *suffix)
+{
+	int room = NAMEDATALEN - 1 - (int) strlen(suffix);
+
+	return psprintf("%.*s%s", pg_mbcliplen(name, strlen(name), room), name, suffix);
+}
+
+char *
 define_name(const Request *request, const char *suffix)
 {
-	int room = NAMEDATALEN - 1 - (*suffix ? SUFFIX_ROOM : 0);
-	int length = pg_mbcliplen(request->name, strlen(request->name), room);
-	char *name = psprintf("%.*s%s", length, request->name, suffix);
-
-	return quote_qualified_identifier(request->schema, name);
+	return quote_qualified_identifier(request->schema, define_part_name(request->name, suffix));
 }
 
 static Oid
@@ -146,15 +149,14 @@ define_text(Oid view)
 }
 
 void
-define_view(const Request *request, const char *view, const Definition *definition,
+define_view(const Request *request, const char *create, const Definition *definition,
 			const char *state)
 {
 	bool final = strcmp(request->emit, "final") == 0;
 	/* what it leaves out is not for functions of its readers either */
 	bool filters = final || definition->query->havingQual != NULL;
 
-	define_run(psprintf("CREATE OR REPLACE VIEW %s %s AS %s", view,
-						filters ? "WITH (security_barrier)" : "",
+	define_run(psprintf("%s %s AS %s", create, filters ? "WITH (security_barrier)" : "",
 						rewrite_view(definition, state, run_lateness(request->lateness), final)));
 }
 
@@ -170,7 +172,8 @@ make_state_and_view(Request *request)
 	define_run(rewrite_create_table(request->definition, state));
 	CommandCounterIncrement();
 	request->state = relation_oid(state);
-	define_view(request, view, request->definition, state);
+	side_make(request);
+	define_view(request, psprintf("CREATE VIEW %s", view), request->definition, state);
 	CommandCounterIncrement();
 	request->view = relation_oid(view);
 }
@@ -307,6 +310,7 @@ define_build(Request *request)
 	run_apply_neutral_settings();
 	make_state_and_view(request);
 	tie_together(request);
+	side_tie(request);
 	define_revoke_from_others(request->state);
 	define_revoke_from_others(request->query_view);
 	describe(request);

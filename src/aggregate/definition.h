@@ -24,6 +24,7 @@ typedef struct Call
 	char **columns;		/* of the state table, one a partial result */
 	char *known; /* its boolean column that says whether a group has them, or NULL: all have */
 	bool is_new; /* add_column() is about to make its columns */
+	int side;	 /* the number of the side table of its DISTINCT values, from 1; 0: none */
 } Call;
 
 typedef struct Definition
@@ -43,6 +44,8 @@ typedef struct Definition
 	/* where pairs of row and window are left out, see rewrite.c: */
 	List *carried;	 /* of TargetEntry: what the condition reads of a row */
 	char *condition; /* SQL over the inner SELECT, NULL: none */
+	int nsides;		 /* side tables of DISTINCT values … */
+	char **sides;	 /* … and their qualified, quoted names, where they are made */
 } Definition;
 
 /*
@@ -67,6 +70,15 @@ extern Bitmapset *definition_columns(const Definition *definition);
 extern void definition_inspect_shape(Query *query);
 extern void definition_inspect(Query *query, Index stream_index);
 extern Index definition_find_stream(Query *query);
+
+/*
+ * What one statement of a batch is about, in the current context.  0: the definition without the calls
+ * that have a side table; from 1: the values of a side table, as a further key, and no calls.
+ */
+extern Definition *definition_part(const Definition *definition, int side);
+
+/* The argument of a call that has one. */
+extern Node *definition_argument(const Aggref *aggref);
 
 /* Names for the columns of the state table; stored ones where they are given. */
 extern void definition_name_columns(Definition *definition);

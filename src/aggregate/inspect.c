@@ -244,9 +244,9 @@ inspect_aggregate(const Aggref *aggref)
 		refuse("aggregates of an outer query", "Write the aggregate in the query itself.");
 	if (aggref->aggkind != AGGKIND_NORMAL)
 		refuse(psprintf("the ordered-set aggregate %s", name), advice_of(aggref));
-	if (aggref->aggdistinct)
-		refuse(psprintf("%s(DISTINCT …): it is not supported yet", name),
-			   "Group by the value, too, and count the groups in a query over the view.");
+	if (aggref->aggdistinct && list_length(aggref->args) > 1)
+		refuse(psprintf("%s(DISTINCT …) of several arguments", name),
+			   "DISTINCT can be had for functions of one argument.");
 	if (aggref->aggorder)
 		refuse(psprintf("ORDER BY inside %s", name),
 			   "What can be merged does not depend on the order: leave it out.");

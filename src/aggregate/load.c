@@ -15,6 +15,7 @@
 #include "panes.h"
 #include "rewrite_parts.h"
 #include "run.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
 #include "target.h"
@@ -92,31 +93,49 @@ carry_row(Definition *definition)
 		psprintf("streamagg.batch_takes(%s, i._row)", rewrite_pair_end(definition, 0));
 }
 
+/* side: 0: the groups; from 1: a side table, and what its new values add to them. */
+static BatchStatement *
+make_statement(const Definition *definition, const char *state, int side)
+{
+	BatchStatement *statement = palloc0(sizeof(BatchStatement));
+	Definition *part = definition_part(definition, side);
+	Definition *panes = panes_definition(part);
+	Upsert *upsert;
+
+	statement->name = side == 0 ? state : definition->sides[side - 1];
+	statement->grouping = grouping_create(part, panes != NULL);
+	statement->by_panes = panes != NULL && statement->grouping != NULL;
+	upsert = side == 0 ? rewrite_upsert(definition, state, statement->grouping != NULL)
+					   : rewrite_distinct(definition, side, state, statement->grouping != NULL);
+	statement->upsert = upsert;
+	statement->rows.sql = statement->by_panes ? rewrite_rows(panes) : upsert->rows;
+	statement->whole.sql =
+		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
+	return statement;
+}
+
 static void
 understand(Loaded *loaded)
 {
 	Aggregate *aggregate = loaded->aggregate;
 	Definition *definition;
-	Definition *panes;
-	Upsert *upsert;
+	ListCell *cell;
 
 	target_check(aggregate->state, aggregate->name);
+	foreach (cell, side_tables(aggregate->state))
+		target_check(lfirst_oid(cell), aggregate->name);
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states, loaded->knowns);
+	side_load(definition, aggregate->state);
 	aggregate->judged = definition->window;
 	if (loaded->judged)
 		window_from_text(loaded->judged, &aggregate->judged);
 	aggregate->columns = definition_columns(definition);
-	panes = panes_definition(definition);
 	if (aggregate->drops_late)
 		carry_row(definition);
-	aggregate->grouping = grouping_create(definition, panes != NULL);
-	aggregate->by_panes = panes != NULL && aggregate->grouping != NULL;
-	upsert = rewrite_upsert(definition, stream_name(aggregate->state), aggregate->grouping != NULL);
-	aggregate->upsert = upsert;
-	aggregate->rows.sql = aggregate->by_panes ? rewrite_rows(panes) : upsert->rows;
-	aggregate->whole.sql =
-		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
+	for (int i = 0; i <= definition->nsides; i++)
+		aggregate->statements = lappend(
+			aggregate->statements, make_statement(definition, stream_name(aggregate->state), i));
 }
 
 List *
@@ -180,9 +199,14 @@ run_free(List *aggregates)
 
 	foreach (cell, aggregates)
 	{
-		Aggregate *aggregate = lfirst(cell);
+		ListCell *inner;
 
-		run_free_plan(&aggregate->rows);
-		run_free_plan(&aggregate->whole);
+		foreach (inner, ((Aggregate *) lfirst(cell))->statements)
+		{
+			BatchStatement *statement = lfirst(inner);
+
+			run_free_plan(&statement->rows);
+			run_free_plan(&statement->whole);
+		}
 	}
 }

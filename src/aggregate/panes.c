@@ -83,6 +83,8 @@ panes_definition(const Definition *definition)
 		return NULL;
 	panes = palloc(sizeof(Definition));
 	*panes = *definition;
+	panes->carried = NIL; /* its rows are judged before */
+	panes->condition = NULL;
 	panes->query = copyObject(definition->query);
 	function = linitial_node(RangeTblFunction,
 							 rt_fetch(panes->window_index, panes->query->rtable)->functions);

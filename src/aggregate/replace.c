@@ -30,6 +30,7 @@
 #include "event.h"
 #include "rewrite.h"
 #include "run.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
 
@@ -38,7 +39,8 @@ PG_FUNCTION_INFO_V1(streamagg_replace_aggregate);
 #define BESIDE "_replacing"
 
 static CatalogStatement forget_old = {
-	"WITH p AS (DELETE FROM streamagg.aggregate_progress WHERE state_table = $1)"
+	"WITH p AS (DELETE FROM streamagg.aggregate_progress WHERE state_table = $1),"
+	" s AS (DELETE FROM streamagg.side_tables WHERE state_table = $1)"
 	" DELETE FROM streamagg.aggregate_catalog WHERE state_table = $1",
 	1,
 	{REGCLASSOID},
@@ -93,10 +95,27 @@ rename_part(const char *kind, Oid part, const char *name)
 static void
 rename_parts(const Request *request, const char *name)
 {
-	int length = pg_mbcliplen(name, strlen(name), NAMEDATALEN - 1 - (int) strlen("_state"));
+	ListCell *cell;
 
-	rename_part("TABLE", request->state, psprintf("%.*s_state", length, name));
-	rename_part("VIEW", request->query_view, psprintf("%.*s_query", length, name));
+	rename_part("TABLE", request->state, define_part_name(name, "_state"));
+	rename_part("VIEW", request->query_view, define_part_name(name, "_query"));
+	foreach (cell, side_tables(request->state))
+		rename_part("TABLE", lfirst_oid(cell),
+					define_part_name(name, side_suffix(foreach_current_index(cell) + 1)));
+}
+
+/* Those of a state belong to another view from now on, or with InvalidOid to none. */
+static void
+tie_sides(List *sides, Oid from, Oid to)
+{
+	ListCell *cell;
+
+	foreach (cell, sides)
+		if (OidIsValid(to))
+			changeDependencyFor(RelationRelationId, lfirst_oid(cell), RelationRelationId, from, to);
+		else
+			deleteDependencyRecordsForClass(RelationRelationId, lfirst_oid(cell),
+											RelationRelationId, DEPENDENCY_INTERNAL);
 }
 
 /* In a snapshot that sees what this command has made. */
@@ -119,9 +138,11 @@ exchange_beneath(const Old *old, const Request *request)
 	Datum values[2] = {ObjectIdGetDatum(request->view), ObjectIdGetDatum(old->view)};
 	Datum state = ObjectIdGetDatum(old->state);
 	char *name = get_rel_name(old->view);
+	List *sides = side_tables(old->state);
+	ListCell *cell;
 
-	define_view(request, stream_name(old->view), new_definition(request),
-				stream_name(request->state));
+	define_view(request, psprintf("CREATE OR REPLACE VIEW %s", stream_name(old->view)),
+				new_definition(request), stream_name(request->state));
 	catalog_execute(&forget_old, &state, NULL);
 	catalog_execute(&rename_new, values, NULL);
 	changeDependencyFor(RelationRelationId, request->state, RelationRelationId, request->view,
@@ -130,10 +151,13 @@ exchange_beneath(const Old *old, const Request *request)
 						old->view);
 	deleteDependencyRecordsForClass(RelationRelationId, old->state, RelationRelationId,
 									DEPENDENCY_INTERNAL);
+	tie_sides(side_tables(request->state), request->view, old->view);
+	tie_sides(sides, old->view, InvalidOid);
 	CommandCounterIncrement();
 	define_run(psprintf("DROP VIEW %s", stream_name(request->view)));
 	define_run(psprintf("DROP VIEW %s", stream_name(old->query_view)));
-	define_run(psprintf("DROP TABLE %s", stream_name(old->state)));
+	foreach (cell, lcons_oid(old->state, sides))
+		define_run(psprintf("DROP TABLE %s", stream_name(lfirst_oid(cell))));
 	rename_parts(request, name);
 }
 

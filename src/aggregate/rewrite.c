@@ -29,11 +29,9 @@
 /* A query without GROUP BY has one group, under this constant key. */
 #define SINGLE_KEY "_k1"
 
-#define BY_BYTES " COLLATE pg_catalog.\"C\""
-
 /* The qualified name of an expression's type, with its parameters. */
-static char *
-type_of(const Node *expression)
+char *
+rewrite_type_of(const Node *expression)
 {
 	return format_type_extended(exprType(expression), exprTypmod(expression),
 								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
@@ -139,8 +137,8 @@ append_partials(StringInfo sql, const Call *call, int number)
  * Texts are grouped and sorted by their bytes, which is cheaper and says the same wherever equal texts
  * are equal bytes: under every collation but the nondeterministic ones.
  */
-static bool
-groups_by_bytes(const Node *key)
+bool
+rewrite_groups_by_bytes(const Node *key)
 {
 	switch (getBaseType(exprType(key)))
 	{
@@ -154,8 +152,8 @@ groups_by_bytes(const Node *key)
 }
 
 /* The numbers of the key columns, which come first. */
-static char *
-key_numbers(const Definition *definition)
+char *
+rewrite_key_numbers(const Definition *definition)
 {
 	StringInfoData list;
 
@@ -169,15 +167,16 @@ key_numbers(const Definition *definition)
 static char *
 partial_select(const Definition *definition, bool for_upsert)
 {
-	const char *keys = key_numbers(definition);
+	const char *keys = rewrite_key_numbers(definition);
 	StringInfoData targets;
 
 	initStringInfo(&targets);
 	for (int i = 1; i <= definition->nkeys; i++)
 	{
-		bool by_bytes = for_upsert && groups_by_bytes(definition->keys[i - 1].expression);
+		bool by_bytes = for_upsert && rewrite_groups_by_bytes(definition->keys[i - 1].expression);
 
-		appendStringInfo(&targets, "%si._k%d%s", i > 1 ? ", " : "", i, by_bytes ? BY_BYTES : "");
+		appendStringInfo(&targets, "%si._k%d%s", i > 1 ? ", " : "", i,
+						 by_bytes ? REWRITE_BY_BYTES : "");
 	}
 	if (definition->nkeys == 0)
 		appendStringInfoString(&targets, "0::smallint");
@@ -186,14 +185,16 @@ partial_select(const Definition *definition, bool for_upsert)
 	appendStringInfo(&targets, ", pg_catalog.now() FROM %s", rewrite_pairs(definition));
 	if (definition->nkeys > 0)
 		appendStringInfo(&targets, " GROUP BY %s ORDER BY %s", keys, keys);
+	else
+		appendStringInfoString(&targets, " HAVING true"); /* one group, without a call, too */
 	return psprintf("SELECT %s", targets.data);
 }
 
 /* ---------------------------------------------------------------- the upsert */
 
 /* The key columns, quoted, separated by commas. */
-static char *
-key_list(const Definition *definition)
+char *
+rewrite_key_list(const Definition *definition)
 {
 	StringInfoData list;
 
@@ -215,8 +216,8 @@ rewrite_if_known(const Call *call, const char *alias, char *value)
 }
 
 /* "column = merged value" for each stored value of a call. */
-static List *
-merges_of(List *merges, const Call *call)
+List *
+rewrite_add_merges(List *merges, const Call *call)
 {
 	for (int i = 0; i < call->rule->count; i++)
 	{
@@ -234,9 +235,9 @@ merges_of(List *merges, const Call *call)
 	return merges;
 }
 
-/* The groups that grouping.c made, in the order of the state columns. */
-static char *
-group_select(const Definition *definition)
+/* The columns of the groups that grouping.c made, for batch_groups(): keys, then states. */
+char *
+rewrite_group_columns(const Definition *definition)
 {
 	StringInfoData columns;
 
@@ -245,30 +246,38 @@ group_select(const Definition *definition)
 	{
 		Node *key = definition->keys[i].expression;
 
-		appendStringInfo(&columns, "%s_k%d %s%s", i ? ", " : "", i + 1, type_of(key),
-						 OidIsValid(exprCollation(key)) ? BY_BYTES : "");
+		appendStringInfo(&columns, "%s_k%d %s%s", i ? ", " : "", i + 1, rewrite_type_of(key),
+						 OidIsValid(exprCollation(key)) ? REWRITE_BY_BYTES : "");
 	}
 	for (int i = 0; i < definition->ncalls; i++)
 		appendStringInfo(&columns, ", _a%d %s", i + 1,
-						 type_of((Node *) definition->calls[i].aggref));
+						 rewrite_type_of((Node *) definition->calls[i].aggref));
+	return columns.data;
+}
+
+/* Those groups in the order of the state columns. */
+static char *
+group_select(const Definition *definition)
+{
 	return psprintf("SELECT g.*, pg_catalog.now() FROM streamagg.batch_groups() g (%s) ORDER BY %s",
-					columns.data, key_numbers(definition));
+					rewrite_group_columns(definition), rewrite_key_numbers(definition));
 }
 
 Upsert *
-rewrite_upsert(const Definition *definition, const char *state, bool grouped)
+rewrite_upsert(const Definition *whole, const char *state, bool grouped)
 {
+	const Definition *definition = definition_part(whole, 0);
 	Upsert *upsert = palloc0(sizeof(Upsert));
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	upsert->keys = key_list(definition);
+	upsert->keys = rewrite_key_list(definition);
 	appendStringInfo(&sql, "INSERT INTO %s AS s (%s", state, upsert->keys);
 	for (int i = 0; i < definition->ncalls; i++)
 	{
 		for (int j = 0; j < definition->calls[i].rule->count; j++)
 			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
-		upsert->merges = merges_of(upsert->merges, &definition->calls[i]);
+		upsert->merges = rewrite_add_merges(upsert->merges, &definition->calls[i]);
 	}
 	appendStringInfoString(&sql, ", updated_at)");
 	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, true));
@@ -305,13 +314,13 @@ append_column_type(StringInfo sql, const char *name, const TargetEntry *target)
 	Node *expression = (Node *) target->expr;
 	Oid collation = exprCollation(expression);
 
-	appendStringInfo(sql, "%s %s", quote_identifier(name), type_of(expression));
+	appendStringInfo(sql, "%s %s", quote_identifier(name), rewrite_type_of(expression));
 	if (OidIsValid(collation) && collation != get_typcollation(exprType(expression)))
 		appendStringInfo(sql, " COLLATE %s", generate_collation_name(collation));
 }
 
-static void
-append_column(StringInfo sql, const char *name, const TargetEntry *target)
+void
+rewrite_append_column(StringInfo sql, const char *name, const TargetEntry *target)
 {
 	append_column_type(sql, name, target);
 	appendStringInfoString(sql, ", ");
@@ -331,17 +340,18 @@ rewrite_create_table(const Definition *definition, const char *state)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TABLE %s (", state);
 	for (int i = 0; i < definition->nkeys; i++)
-		append_column(&sql, definition->keys[i].column, list_nth(partial->targetList, at++));
+		rewrite_append_column(&sql, definition->keys[i].column,
+							  list_nth(partial->targetList, at++));
 	if (definition->nkeys == 0)
-		append_column(&sql, SINGLE_KEY, list_nth(partial->targetList, at++));
+		rewrite_append_column(&sql, SINGLE_KEY, list_nth(partial->targetList, at++));
 	for (int i = 0; i < definition->ncalls; i++)
 		for (int j = 0; j < definition->calls[i].rule->count; j++)
-			append_column(&sql, definition->calls[i].columns[j],
-						  list_nth(partial->targetList, at++));
+			rewrite_append_column(&sql, definition->calls[i].columns[j],
+								  list_nth(partial->targetList, at++));
 	appendStringInfo(&sql,
 					 "updated_at timestamptz NOT NULL, UNIQUE NULLS NOT DISTINCT (%s)) "
 					 "WITH (fillfactor = 50)",
-					 key_list(definition));
+					 rewrite_key_list(definition));
 	return sql.data;
 }
 

@@ -28,8 +28,14 @@ typedef struct Upsert
 	List *merges; /* of StateMerge */
 } Upsert;
 
-/* grouped: grouping.c can do it. */
+/* Of all calls but those that have a side table; grouped: grouping.c can do it. */
 extern Upsert *rewrite_upsert(const Definition *definition, const char *state, bool grouped);
+/* Behind it, for each side table of the definition, from 1; grouped: its definition_part(). */
+extern Upsert *
+rewrite_distinct(const Definition *definition, int side, const char *state, bool grouped);
+/* The insert alone, of values that stand elsewhere: FROM and WHERE over i, with the keys as _k1 …. */
+extern Upsert *rewrite_distinct_from(const Definition *definition, int side, const char *state,
+									 const char *source);
 /* The whole text of an insert of it; with one merge only, to learn which of them fails. */
 extern char *rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *only);
 
@@ -38,6 +44,12 @@ extern char *rewrite_create_table(const Definition *definition, const char *stat
 
 /* "name type" of the state columns of new calls, for ALTER TABLE. */
 extern List *rewrite_new_columns(const Definition *definition);
+
+/* CREATE TABLE of a side table of distinct values. */
+extern char *rewrite_create_side(const Definition *definition, int side);
+
+/* SELECT of the result of a call's partial over no values. */
+extern char *rewrite_no_values(const Call *call, int partial);
 
 /*
  * FROM and WHERE of the query; keys as _k1 …, filters as _f1 …, first arguments of aggregates as _a1 …,

@@ -25,6 +25,7 @@
 #include "progress.h"
 #include "rollup.h"
 #include "run.h"
+#include "side.h"
 #include "source.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -84,12 +85,16 @@ fill(const Source *fine, const Request *request)
 {
 	RollupSide from = {fine->definition, fine->state};
 	RollupSide to = {NULL, request->state};
+	Definition *definition;
 	Datum values[3] = {ObjectIdGetDatum(fine->state), ObjectIdGetDatum(request->state),
 					   CStringGetTextDatum(window_to_text(&fine->judged))};
 
 	(void) progress_lock(request->stream);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	to.definition = source_load(request->view)->definition;
+	definition = source_load(request->view)->definition;
+	side_load(definition, request->state);
+	side_load(fine->definition, fine->state);
+	to.definition = definition;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	require_known(fine);

@@ -14,6 +14,7 @@
 #include "utils/lsyscache.h"
 
 #include "define.h"
+#include "rewrite.h"
 #include "rollup.h"
 #include "rules.h"
 #include "stream.h"
@@ -56,7 +57,7 @@ first_round(const Filling *filling, const char *fine_state)
 		appendStringInfo(&keys, "%s%s", i ? ", " : "", from);
 	}
 	for (int i = 0; i < fine->ncalls; i++)
-		for (int j = 0; j < fine->calls[i].rule->count; j++)
+		for (int j = 0; fine->calls[i].side == 0 && j < fine->calls[i].rule->count; j++)
 			appendStringInfo(&columns, "s.%s AS %s, ", quote_identifier(fine->calls[i].columns[j]),
 							 quote_identifier(coarse->calls[i].columns[j]));
 	return psprintf("SELECT %s pg_catalog.dense_rank() OVER (ORDER BY %s) AS _group,"
@@ -75,7 +76,7 @@ next_round(const Filling *filling, const char *before)
 	for (int i = 0; i < coarse->nkeys; i++)
 		appendStringInfo(&columns, "a.%s, ", quote_identifier(coarse->keys[i].column));
 	for (int i = 0; i < coarse->ncalls; i++)
-		for (int j = 0; j < coarse->calls[i].rule->count; j++)
+		for (int j = 0; coarse->calls[i].side == 0 && j < coarse->calls[i].rule->count; j++)
 		{
 			const char *column = quote_identifier(coarse->calls[i].columns[j]);
 			const char *sides[2] = {psprintf("a.%s", column), psprintf("b.%s", column)};
@@ -109,11 +110,35 @@ take_result(const Filling *filling, const char *round)
 	for (int i = 0; i < coarse->nkeys; i++)
 		appendStringInfo(&columns, "%s, ", quote_identifier(coarse->keys[i].column));
 	for (int i = 0; i < coarse->ncalls; i++)
-		for (int j = 0; j < coarse->calls[i].rule->count; j++)
+		for (int j = 0; coarse->calls[i].side == 0 && j < coarse->calls[i].rule->count; j++)
 			appendStringInfo(&columns, "%s, ", quote_identifier(coarse->calls[i].columns[j]));
 	if (SPI_execute(psprintf("INSERT INTO %s (%supdated_at) SELECT %spg_catalog.now() FROM %s",
 							 filling->coarse_state, columns.data, columns.data, round),
 					false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not fill %s", filling->coarse_state);
+}
+
+/* DISTINCT values of the greater windows are those of the smaller ones, each once. */
+static void
+take_values(const Filling *filling, int side)
+{
+	const Definition *part = definition_part(filling->fine, side);
+	StringInfoData columns;
+	Upsert *upsert;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < part->nkeys; i++)
+	{
+		const char *from = psprintf("s.%s", quote_identifier(part->keys[i].column));
+
+		if (i == 0 && part->nwindow > 0)
+			from = window_start_sql(&filling->coarse->window, from);
+		appendStringInfo(&columns, "%s%s AS _k%d", i ? ", " : "", from, i + 1);
+	}
+	upsert = rewrite_distinct_from(filling->coarse, side, filling->coarse_state,
+								   psprintf("(SELECT %s FROM %s s) i WHERE true", columns.data,
+											filling->fine->sides[side - 1]));
+	if (SPI_execute(rewrite_upsert_sql(upsert, upsert->insert, NULL), false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not fill %s", filling->coarse_state);
 }
 
@@ -136,5 +161,7 @@ rollup_fill(const RollupSide *fine, const RollupSide *coarse)
 		round = next;
 	}
 	take_result(&filling, round);
+	for (int i = 1; i <= filling.coarse->nsides; i++)
+		take_values(&filling, i);
 	define_run(psprintf("DROP TABLE %s", round));
 }

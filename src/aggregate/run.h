@@ -20,6 +20,17 @@ typedef struct OwnPlan
 	SPIPlanPtr plan;
 } OwnPlan;
 
+/* A statement that a batch runs for an aggregate, in one of two ways. */
+typedef struct BatchStatement
+{
+	const char *name; /* of what it writes, for people */
+	Upsert *upsert;
+	Grouping *grouping; /* NULL: the statement groups by itself */
+	bool by_panes;		/* its rows have panes in place of windows */
+	OwnPlan rows;		/* of the grouping */
+	OwnPlan whole;		/* of groups where there is a grouping */
+} BatchStatement;
+
 typedef struct Aggregate
 {
 	Oid view;
@@ -32,12 +43,8 @@ typedef struct Aggregate
 	char *timezone; /* settings of the definition */
 	char *datestyle;
 	char *intervalstyle;
-	Upsert *upsert;
-	Grouping *grouping; /* NULL: the statement groups by itself */
-	bool by_panes;		/* whose rows have panes in place of windows */
-	OwnPlan rows;		/* of the grouping */
-	OwnPlan whole;		/* the upsert as one statement, of groups where there is a grouping */
-	int64 rows_in;		/* of this batch */
+	List *statements; /* of BatchStatement: the groups first, then the side tables */
+	int64 rows_in;	  /* of this batch */
 	int64 late_rows;
 	int64 late_pairs;
 	Bitmapset *columns; /* of the stream, that the query reads */
@@ -59,7 +66,7 @@ extern Bitmapset *run_columns(const List *aggregates);
 typedef struct RowRun
 {
 	Aggregate *aggregate;
-	const char *sql; /* NULL: the upsert */
+	const char *sql; /* NULL: all that a batch runs */
 	ScanOffer rows;
 } RowRun;
 

@@ -77,6 +77,12 @@ committed_offsets(const Source *source, const TopicLimit *before, int64 *accepte
 static void
 require_topic(const Source *source)
 {
+	if (source->definition->nsides > 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("aggregate \"%s\" has calls with DISTINCT: it cannot be filled from "
+							   "Kafka yet",
+							   source->name),
+						errhint("Use 'archive'.")));
 	if (stream_server_is_local(GetForeignTable(source->stream)->serverid))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" is local: it has no topic to read",

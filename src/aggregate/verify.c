@@ -48,17 +48,18 @@ plain_call(const Call *call, int number)
 	const Aggref *aggref = call->aggref;
 	char **arguments = rewrite_arguments(call, number);
 	int count = list_length(aggref->args);
+	const char *distinct = aggref->aggdistinct ? "DISTINCT " : "";
 	const char *filter = aggref->aggfilter ? psprintf(" FILTER (WHERE i._f%d)", number) : "";
 	Oid function = aggref->aggfnoid;
 	StringInfoData sql;
 
 	if (function == F_SUM_FLOAT4)
-		return psprintf("(pg_catalog.sum(%s::float8)%s)::real", arguments[0], filter);
+		return psprintf("(pg_catalog.sum(%s%s::float8)%s)::real", distinct, arguments[0], filter);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "%s(%s",
+	appendStringInfo(&sql, "%s(%s%s",
 					 quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
 												get_func_name(function)),
-					 aggref->aggstar ? "*" : "");
+					 aggref->aggstar ? "*" : "", distinct);
 	for (int i = 0; i < count; i++)
 		appendStringInfo(&sql, "%s%s%s", i ? ", " : "",
 						 i == count - 1 && aggref->aggvariadic ? "VARIADIC " : "", arguments[i]);

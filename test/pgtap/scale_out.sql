@@ -9,9 +9,9 @@ CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE SERVER local FOREIGN DATA WRAPPER streamagg_kafka;
 CREATE FOREIGN TABLE s (k text, n int, x float8, d numeric, iv interval, b boolean, m mood, ts timestamptz) SERVER local OPTIONS (event_time 'ts');
 SELECT streamagg.create_aggregate('minutes', $$SELECT w.window_start, w.window_end, k, m, count(*) AS c, sum(n) AS s, avg(x) AS a, avg(iv) AS i, sum(d) + min(n) AS p,
-    max(k) AS l, bool_and(b) AS o, max(m) AS mm FROM s, streamagg.tumble(ts, '1 min') w GROUP BY 1, 2, 3, 4$$, late => 'drop'),
+    max(k) AS l, bool_and(b) AS o, max(m) AS mm, count(DISTINCT x) AS dx, avg(DISTINCT n) FILTER (WHERE b) AS dn FROM s, streamagg.tumble(ts, '1 min') w GROUP BY 1, 2, 3, 4$$, late => 'drop'),
   streamagg.create_aggregate('total', 'SELECT count(*) AS n, avg(d) AS a FROM s') \g /dev/null
-SELECT plan(14 + (SELECT sum(cardinality(merges)) FROM streamagg.merge_rules WHERE extension IS NULL)::int);
+SELECT plan(18 + (SELECT sum(cardinality(merges)) FROM streamagg.merge_rules WHERE extension IS NULL)::int);
 
 -- every merge over its types as a generated column, which PostgreSQL refuses unless it is immutable
 CREATE FUNCTION merge_is_immutable(rule streamagg.merge_rules, number int) RETURNS text LANGUAGE plpgsql AS $$
@@ -54,19 +54,20 @@ BEGIN
   RETURN NULL;
 EXCEPTION WHEN insufficient_privilege THEN
   GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
-  RETURN split_part(substring(context FROM 'SQL statement "(INSERT.*)'), E'"\n', 1);
+  RETURN split_part(substring(context FROM 'SQL statement "((?:WITH|INSERT).*)'), E'"\n', 1);
 END $$;
 CREATE TEMP TABLE statements AS
-SELECT t, statement_of(t::regclass) AS sql FROM unnest(ARRAY['minutes_state', 'total_state', 'streamagg.quarantine_log']) t;
-SELECT matches(sql, '^INSERT INTO [^(]+\([^()]*\)\s+SELECT ', t || ': INSERT … SELECT') FROM statements;
+SELECT t, statement_of(t::regclass) AS sql FROM unnest(ARRAY['minutes_state', 'total_state', 'minutes_distinct', 'minutes_distinct_2', 'streamagg.quarantine_log']) t;
+SELECT matches(sql, '^(WITH n \([^()]*\) AS \()?INSERT INTO [^(]+\([^()]*\)\s+SELECT ', t || ': INSERT … SELECT') FROM statements;
 SELECT doesnt_match(sql, '\mVALUES\M|nextval|\mMERGE\M', t || ': no VALUES, no sequence') FROM statements;
-SELECT is_empty($$SELECT t FROM statements WHERE t ~ 'state' AND (sql !~ 'ON CONFLICT \(.*\) DO UPDATE SET' OR substring(sql FROM 'DO UPDATE SET.*') ~* '\mselect\M|now\(\)')$$,
+SELECT is_empty($$SELECT t FROM statements WHERE t !~ 'quarantine' AND (sql !~ 'ON CONFLICT \(.*\) DO UPDATE SET' OR substring(sql FROM 'DO UPDATE SET.*') ~* '\mselect\M|now\(\)')$$,
   'states are upserted, without a subquery or the clock in DO UPDATE');
 -- tables of states: nothing that another node could not do
-CREATE TEMP VIEW states AS SELECT state_table FROM streamagg.aggregates UNION ALL SELECT 'streamagg.quarantine_log'::regclass;
+CREATE TEMP VIEW states AS SELECT state_table FROM streamagg.aggregates UNION ALL SELECT side_table FROM streamagg.side_tables UNION ALL SELECT 'streamagg.quarantine_log'::regclass;
 SELECT is_empty('SELECT tgrelid::regclass FROM pg_trigger JOIN states ON tgrelid = state_table', 'no triggers on states');
 SELECT is_empty($$SELECT conrelid::regclass, conname FROM pg_constraint JOIN states ON conrelid = state_table WHERE contype = 'f'$$, 'no foreign keys');
-SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute JOIN states ON attrelid = state_table WHERE attnum > 0 AND (atthasdef OR attidentity <> '' OR attgenerated <> '')$$,
-  'no serial, identity or generated columns');
+SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute JOIN states ON attrelid = state_table LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE attnum > 0 AND (pg_get_expr(adbin, adrelid) !~ '^''[^'']*''::[a-z ]+$' OR attidentity <> '' OR attgenerated <> '')$$,
+  'no serial, identity or generated columns: defaults are constants');
 SELECT * FROM finish();
 ROLLBACK;

@@ -76,6 +76,7 @@ SELECT streamagg.add_column('a', 'y', 'max(number) -- not more');
 SELECT streamagg.add_column('a', 'y2', '(SELECT 1)');
 SELECT streamagg.add_column('a', 'y2', 'max(random())');
 SELECT streamagg.add_column('a', 'y2', 'array_agg(number)');
+SELECT streamagg.add_column('a', 'y2', 'count(DISTINCT number)');
 SELECT streamagg.add_column('a', NULL, 'max(number)');
 SELECT streamagg.add_column(NULL, 'y2', 'max(number)');
 SELECT streamagg.add_column('a', 'y2', 'max(number)', 'twice');

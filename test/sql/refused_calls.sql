@@ -30,10 +30,24 @@ END $$;
 \pset format unaligned
 
 -- aggregates whose results over batches cannot be merged, or not yet
-SELECT try('SELECT count(DISTINCT k) FROM s');
-SELECT try('SELECT sum(DISTINCT n) + 1 FROM s');
+SELECT try('SELECT corr(DISTINCT x, n) FROM s');
+SELECT try('SELECT string_agg(DISTINCT k, '','') FROM s');
+SELECT try('SELECT array_agg(DISTINCT k ORDER BY k) FROM s');
+SELECT try('SELECT count(DISTINCT ROW(k, n)) FROM s');
+SELECT try('SELECT count(DISTINCT j) FROM s');
+-- rules that somebody adds: DISTINCT only where neither order nor NULLs can matter
+BEGIN;
+CREATE AGGREGATE product(float8) (sfunc = float8mul, stype = float8, initcond = 1);
+CREATE FUNCTION times(float8, float8) RETURNS float8 IMMUTABLE LANGUAGE sql RETURN coalesce($1 * $2, -1);
+CREATE AGGREGATE product_with_nulls(float8) (sfunc = times, stype = float8, initcond = 1);
+INSERT INTO streamagg.merge_rules VALUES ('pg_catalog.array_agg(anynonarray)', '{pg_catalog.array_agg($1)}', '{"$1 || $2"}', '$1'),
+  ('refused.product(double precision)', '{refused.product($1)}', '{"coalesce($1 * $2, $1, $2)"}', '$1'),
+  ('refused.product_with_nulls(double precision)', '{refused.product_with_nulls($1)}', '{"$1 * $2"}', '$1');
+SELECT try('SELECT array_agg(DISTINCT k) FROM s');
+SELECT try('SELECT product_with_nulls(DISTINCT x) FROM s');
+SELECT try('SELECT product(DISTINCT x) FROM s');
+ROLLBACK;
 SELECT try('SELECT sum(n ORDER BY k) FROM s');
-SELECT try('SELECT k, count(*) FROM s GROUP BY 1 HAVING count(DISTINCT n) > 1');
 -- system columns of the stream
 SELECT e, split_part(try(format('SELECT count(%s) FROM s', e)), ' ', 1) FROM unnest('{ctid,tableoid,xmin,cmax}'::text[]) e;
 -- keys that a btree cannot hold

@@ -20,7 +20,7 @@ CREATE FUNCTION load(first int, last int) RETURNS bigint LANGUAGE sql AS $$
   FROM generate_series(first, last) i $$;
 CREATE TABLE base (name text, query text, size interval[], late text DEFAULT 'merge', lateness interval DEFAULT '0', emit text DEFAULT 'live');
 INSERT INTO base VALUES
-('minutes', 'SELECT w.window_start, w.window_end, k, count(*) AS c, sum(n) AS n, avg(n) AS a, avg(f) AS f, max(x) AS x, min(n) FILTER (WHERE b) + 1 AS m
+('minutes', 'SELECT w.window_start, w.window_end, k, count(*) AS c, sum(n) AS n, avg(n) AS a, avg(f) AS f, max(x) AS x, min(n) FILTER (WHERE b) + 1 AS m, count(DISTINCT x) AS d, avg(DISTINCT n) FILTER (WHERE b) AS ad
   FROM s, streamagg.tumble(ts, ''1 min'') w WHERE n <> 7 GROUP BY 1, 2, 3', '{1 h,1 day,7 days}', DEFAULT, DEFAULT, DEFAULT),
 ('having', 'SELECT k, avg(x), w.window_end, bool_or(b) FROM s CROSS JOIN streamagg.tumble(size => ''5 min'', ts => ts, origin => ''2000-01-01 00:02:30+00'') w
   GROUP BY w.window_end, k HAVING count(*) > 2', '{15 min,2 h}', DEFAULT, DEFAULT, DEFAULT),
@@ -43,9 +43,9 @@ TABLE problems;
 SELECT load(61, 130);
 TABLE problems;
 -- both are the same, and the same as the plain query
-SELECT window_start, window_end, k, c, n, a, x, m, is_final FROM minutes_1 WHERE k IN ('a', 'b') ORDER BY window_start, k;
+SELECT window_start, window_end, k, c, n, a, x, m, d, ad, is_final FROM minutes_1 WHERE k IN ('a', 'b') ORDER BY window_start, k;
 SELECT count(*) AS rows, count(*) FILTER (WHERE t IS NULL) AS differ FROM minutes_1 r LEFT JOIN minutes_1_then t
-  ON r.window_start = t.window_start AND r.k IS NOT DISTINCT FROM t.k AND (r.c, r.n, r.a, r.x, r.m) IS NOT DISTINCT FROM (t.c, t.n, t.a, t.x, t.m);
+  ON r.window_start = t.window_start AND r.k IS NOT DISTINCT FROM t.k AND (r.c, r.n, r.a, r.x, r.m, r.d, r.ad) IS NOT DISTINCT FROM (t.c, t.n, t.a, t.x, t.m, t.d, t.ad);
 SELECT k, avg, window_end, bool_or, is_final FROM having_1 EXCEPT SELECT k, avg, window_end, bool_or, is_final FROM having_1_then;
 SELECT window_start, k, count(*) AS c, avg(n) AS a FROM s_archive, streamagg.tumble(ts, '1 day') w WHERE n <> 7 AND k = 'a' GROUP BY 1, 2
 EXCEPT SELECT window_start, k, c, a FROM minutes_2 WHERE k = 'a';
