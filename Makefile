@@ -100,6 +100,8 @@ OBJS = \
 	src/aggregate/rewrite_view.o \
 	src/aggregate/rule_advice.o \
 	src/aggregate/rule_combine.o \
+	src/aggregate/rule_own.o \
+	src/aggregate/rule_template.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
 	src/aggregate/settings.o \

@@ -359,6 +359,20 @@ COMMENT ON COLUMN streamagg.merge_rules.parts IS 'What several stored values are
 COMMENT ON COLUMN streamagg.merge_rules.extension IS 'The rule is of a function of this extension, when it is installed; @ is its schema.';
 COMMENT ON COLUMN streamagg.merge_rules.custom IS 'Made by create_merge_rule().';
 
+CREATE FUNCTION streamagg.create_merge_rule(aggregate regprocedure, partials text[], merges text[], final text)
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_create_merge_rule';
+REVOKE ALL ON FUNCTION streamagg.create_merge_rule(regprocedure, text[], text[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION streamagg.create_merge_rule(regprocedure, text[], text[], text) TO streamagg_admin;
+COMMENT ON FUNCTION streamagg.create_merge_rule(regprocedure, text[], text[], text) IS
+  'Says how the results of an aggregate function are merged: for functions that have no rule.';
+
+CREATE FUNCTION streamagg.drop_merge_rule(aggregate regprocedure)
+RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_drop_merge_rule';
+REVOKE ALL ON FUNCTION streamagg.drop_merge_rule(regprocedure) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION streamagg.drop_merge_rule(regprocedure) TO streamagg_admin;
+COMMENT ON FUNCTION streamagg.drop_merge_rule(regprocedure) IS
+  'Takes a rule back that create_merge_rule() made and no aggregate uses.';
+
 -- PostgreSQL's own states of statistics over float8, which are stable (Youngs and Cramer), as results.
 DO $$
 BEGIN

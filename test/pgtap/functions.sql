@@ -22,6 +22,8 @@ INSERT INTO expected VALUES
 ('count_groups(state_table regclass)', 'bigint', 'c', 'stable', true, false),
 ('identity()', 'text', 'c', 'stable', true, false),
 ('create_aggregate(name text, query text, late text, allowed_lateness interval, emit text, retention interval, backfill text)', 'regclass', 'c', 'volatile', false, true),
+('create_merge_rule(aggregate regprocedure, partials text[], merges text[], final text)', 'void', 'c', 'volatile', false, false),
+('drop_merge_rule(aggregate regprocedure)', 'void', 'c', 'volatile', true, false),
 ('create_key(name text, source text)', 'void', 'c', 'volatile', true, false),
 ('export_key(name text)', 'text', 'c', 'volatile', true, false),
 ('pseudonym(stream regclass, column_name name, value text)', 'text', 'c', 'stable', true, false),
