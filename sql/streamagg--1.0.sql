@@ -482,6 +482,16 @@ SELECT 'pg_catalog.' || f || '(' || t || ')', ARRAY['pg_catalog.' || f || '($1)'
 FROM (VALUES ('range_agg', '+'), ('range_intersect_agg', '*')) AS operators (f, o),
      unnest('{anyrange,anymultirange}'::text[]) t;
 
+INSERT INTO streamagg.merge_rules (aggregate, partials, merges, final, extension)
+SELECT '@' || f || '(' || types || ')', ARRAY['@' || f || '(' || arguments || ')'],
+       '{"coalesce(@hll_union($1, $2), $1, $2)"}', '$1', 'hll'
+FROM (VALUES ('hll_add_agg', '@hll_hashval', '$1'),
+             ('hll_add_agg', '@hll_hashval,integer', '$1, $2'),
+             ('hll_add_agg', '@hll_hashval,integer,integer', '$1, $2, $3'),
+             ('hll_add_agg', '@hll_hashval,integer,integer,bigint', '$1, $2, $3, $4'),
+             ('hll_add_agg', '@hll_hashval,integer,integer,bigint,integer', '$1, $2, $3, $4, $5'),
+             ('hll_union_agg', '@hll', '$1')) AS functions (f, types, arguments);
+
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.partition_progress', '');
