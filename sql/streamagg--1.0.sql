@@ -409,6 +409,16 @@ RETURN round(sqrt(round(variance, least(2 * coalesce(scale(variance), 0) + 4
 COMMENT ON FUNCTION streamagg.exact_root(numeric) IS
   'Standard deviation from a variance, in the digits that PostgreSQL shows.';
 
+-- Of values that are all the same but for rounding nothing else is left, and that in another order is another.
+CREATE FUNCTION streamagg.unless_noise(value float8, moments float8[])
+RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN sqrt(moments[3]) < 1e-13 * abs(moments[2]) THEN NULL
+            WHEN sqrt(moments[5]) < 1e-13 * abs(moments[4]) THEN NULL
+            WHEN abs(moments[6]) < 1e-12 * sqrt(moments[3]) * sqrt(moments[5]) THEN NULL
+            ELSE value END;
+COMMENT ON FUNCTION streamagg.unless_noise(float8, float8[]) IS
+  'For verify(): a statistic with the state that it was made of; NULL where it is nothing but rounding.';
+
 INSERT INTO streamagg.merge_rules (aggregate, partials, merges, final, parts)
 SELECT 'pg_catalog.count()', '{pg_catalog.count(*)}'::text[], '{$1 + $2}'::text[], '$1', NULL::text[]
 UNION ALL

@@ -33,13 +33,15 @@ PG_FUNCTION_INFO_V1(streamagg_drop_merge_rule);
 /* What is left of a function that was dropped must not become another one's rule. */
 static CatalogStatement forget_dropped = {
 	"DELETE FROM streamagg.merge_rules"
-	" WHERE custom AND pg_catalog.to_regprocedure(aggregate) IS NULL",
+	" WHERE CASE WHEN custom THEN pg_catalog.to_regprocedure(aggregate) IS NULL END",
 	0,
 	{InvalidOid},
 	NULL};
 
+/* Names are quoted by the taste of a session (quote_all_identifiers). */
 static CatalogStatement forget_dropping = {
-	"DELETE FROM streamagg.merge_rules WHERE custom AND aggregate IN (SELECT object_identity"
+	"DELETE FROM streamagg.merge_rules WHERE custom AND pg_catalog.replace(aggregate, '\"', '')"
+	" IN (SELECT pg_catalog.replace(object_identity, '\"', '')"
 	" FROM pg_catalog.pg_event_trigger_dropped_objects() WHERE object_type = 'aggregate')",
 	0,
 	{InvalidOid},
@@ -54,7 +56,8 @@ static CatalogStatement insert_rule = {
 
 static CatalogStatement delete_rule = {
 	"DELETE FROM streamagg.merge_rules"
-	" WHERE custom AND pg_catalog.to_regprocedure(aggregate) = $1::pg_catalog.regprocedure",
+	" WHERE CASE WHEN custom THEN pg_catalog.to_regprocedure(aggregate) END"
+	" = $1::pg_catalog.regprocedure",
 	1,
 	{OIDOID},
 	NULL};

@@ -27,6 +27,7 @@ INSERT INTO expected VALUES
 ('create_key(name text, source text)', 'void', 'c', 'volatile', true, false),
 ('export_key(name text)', 'text', 'c', 'volatile', true, false),
 ('pseudonym(stream regclass, column_name name, value text)', 'text', 'c', 'stable', true, false),
+('unless_noise(value double precision, moments double precision[])', 'double precision', 'sql', 'immutable', false, true),
 ('exact_root(variance numeric)', 'numeric', 'sql', 'immutable', false, true),
 ('exact_variance(n bigint, total numeric, squares numeric, freedom integer)', 'numeric', 'sql', 'immutable', false, true),
 ('moments(double precision)', 'double precision[]', 'internal', 'immutable', false, true),

@@ -63,6 +63,15 @@ SELECT streamagg.drop_merge_rule('geometric_mean(float8)');
 SELECT streamagg.drop_merge_rule('geometric_mean(float8)');
 SELECT streamagg.drop_merge_rule('pg_catalog.stddev(float8)');
 SELECT streamagg.create_aggregate('ruled', 'SELECT geometric_mean(x) FROM s');
+-- names are found and forgotten however a session quotes them
+SET quote_all_identifiers = on;
+CREATE AGGREGATE "Q ""uoted"(int) (sfunc = int4_avg_accum, stype = int8[], finalfunc = int8_avg, initcond = '{0,0}');
+SELECT streamagg.create_merge_rule('"Q ""uoted"(int)', '{sum($1)}', '{"coalesce($1 + $2, $1, $2)"}', '$1::numeric');
+RESET quote_all_identifiers;
+SELECT streamagg.create_aggregate('quoted', 'SELECT "Q ""uoted"(a) AS a FROM s');
+SELECT streamagg.drop_aggregate('quoted');
+DROP AGGREGATE "Q ""uoted"(int);
+SELECT aggregate FROM streamagg.merge_rules WHERE custom ORDER BY aggregate;
 -- another function of the name has no part in what is left of a rule
 DROP AGGREGATE "Dot Text"(int, int);
 SELECT streamagg.create_merge_rule('geometric_mean(float8)', '{sum(ln($1)),count($1)}', '{"coalesce($1 + $2, $1, $2)",$1 + $2}', 'exp($1 / nullif($2, 0))');
