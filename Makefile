@@ -108,6 +108,8 @@ OBJS = \
 	src/aggregate/rollup_fill.o \
 	src/aggregate/rule_advice.o \
 	src/aggregate/rule_combine.o \
+	src/aggregate/rule_own.o \
+	src/aggregate/rule_template.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
 	src/aggregate/settings.o \

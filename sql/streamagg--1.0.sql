@@ -377,6 +377,20 @@ COMMENT ON COLUMN streamagg.merge_rules.parts IS 'What several stored values are
 COMMENT ON COLUMN streamagg.merge_rules.extension IS 'The rule is of a function of this extension, when it is installed; @ is its schema.';
 COMMENT ON COLUMN streamagg.merge_rules.custom IS 'Made by create_merge_rule().';
 
+CREATE FUNCTION streamagg.create_merge_rule(aggregate regprocedure, partials text[], merges text[], final text)
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_create_merge_rule';
+REVOKE ALL ON FUNCTION streamagg.create_merge_rule(regprocedure, text[], text[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION streamagg.create_merge_rule(regprocedure, text[], text[], text) TO streamagg_admin;
+COMMENT ON FUNCTION streamagg.create_merge_rule(regprocedure, text[], text[], text) IS
+  'Says how the results of an aggregate function are merged: for functions that have no rule.';
+
+CREATE FUNCTION streamagg.drop_merge_rule(aggregate regprocedure)
+RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_drop_merge_rule';
+REVOKE ALL ON FUNCTION streamagg.drop_merge_rule(regprocedure) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION streamagg.drop_merge_rule(regprocedure) TO streamagg_admin;
+COMMENT ON FUNCTION streamagg.drop_merge_rule(regprocedure) IS
+  'Takes a rule back that create_merge_rule() made and no aggregate uses.';
+
 -- PostgreSQL's own states of statistics over float8, which are stable (Youngs and Cramer), as results.
 DO $$
 BEGIN
@@ -412,6 +426,16 @@ RETURN round(sqrt(round(variance, least(2 * coalesce(scale(variance), 0) + 4
              coalesce(scale(variance), 0));
 COMMENT ON FUNCTION streamagg.exact_root(numeric) IS
   'Standard deviation from a variance, in the digits that PostgreSQL shows.';
+
+-- Of values that are all the same but for rounding nothing else is left, and that in another order is another.
+CREATE FUNCTION streamagg.unless_noise(value float8, moments float8[])
+RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN sqrt(moments[3]) < 1e-13 * abs(moments[2]) THEN NULL
+            WHEN sqrt(moments[5]) < 1e-13 * abs(moments[4]) THEN NULL
+            WHEN abs(moments[6]) < 1e-12 * sqrt(moments[3]) * sqrt(moments[5]) THEN NULL
+            ELSE value END;
+COMMENT ON FUNCTION streamagg.unless_noise(float8, float8[]) IS
+  'For verify(): a statistic with the state that it was made of; NULL where it is nothing but rounding.';
 
 INSERT INTO streamagg.merge_rules (aggregate, partials, merges, final, parts)
 SELECT 'pg_catalog.count()', '{pg_catalog.count(*)}'::text[], '{$1 + $2}'::text[], '$1', NULL::text[]
@@ -485,6 +509,16 @@ SELECT 'pg_catalog.' || f || '(' || t || ')', ARRAY['pg_catalog.' || f || '($1)'
        ARRAY['coalesce($1 ' || o || ' $2, $1, $2)'], '$1', NULL
 FROM (VALUES ('range_agg', '+'), ('range_intersect_agg', '*')) AS operators (f, o),
      unnest('{anyrange,anymultirange}'::text[]) t;
+
+INSERT INTO streamagg.merge_rules (aggregate, partials, merges, final, extension)
+SELECT '@' || f || '(' || types || ')', ARRAY['@' || f || '(' || arguments || ')'],
+       '{"coalesce(@hll_union($1, $2), $1, $2)"}', '$1', 'hll'
+FROM (VALUES ('hll_add_agg', '@hll_hashval', '$1'),
+             ('hll_add_agg', '@hll_hashval,integer', '$1, $2'),
+             ('hll_add_agg', '@hll_hashval,integer,integer', '$1, $2, $3'),
+             ('hll_add_agg', '@hll_hashval,integer,integer,bigint', '$1, $2, $3, $4'),
+             ('hll_add_agg', '@hll_hashval,integer,integer,bigint,integer', '$1, $2, $3, $4, $5'),
+             ('hll_union_agg', '@hll', '$1')) AS functions (f, types, arguments);
 
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_progress', '');

@@ -302,6 +302,7 @@ define_build(Request *request)
 {
 	int level;
 
+	rules_lock(RowShareLock);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	make_definition_view(request);

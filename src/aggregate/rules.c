@@ -16,14 +16,15 @@
 #include "rules.h"
 #include "streamagg.h"
 
-/* The name is compared first: it is cheaper than to look a signature up. */
+/* The name is looked for first, quoted or not: that is cheaper than to look a signature up. */
 static CatalogStatement find_rule = {
 	"SELECT r.partials, r.merges, r.final, r.parts, p.place FROM streamagg.merge_rules r"
 	" LEFT JOIN (pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = "
 	"e.extnamespace)"
 	" ON e.extname = r.extension, LATERAL (SELECT CASE WHEN r.extension IS NOT NULL"
 	" THEN pg_catalog.quote_ident(n.nspname) || '.' END) AS p (place)"
-	" WHERE pg_catalog.strpos(r.aggregate, $2) > 0 AND pg_catalog.to_regprocedure(CASE"
+	" WHERE pg_catalog.strpos(r.aggregate, pg_catalog.replace($2, '\"', '\"\"')) > 0 AND "
+	"pg_catalog.to_regprocedure(CASE"
 	" WHEN r.extension IS NULL THEN r.aggregate"
 	" ELSE pg_catalog.replace(r.aggregate, '@', p.place) END) = $1::pg_catalog.regprocedure",
 	2,
@@ -65,8 +66,8 @@ Rule *
 rules_read(Oid aggregate)
 {
 	MemoryContext context = CurrentMemoryContext;
-	const char *name = quote_identifier(get_func_name(aggregate));
-	Datum arguments[2] = {ObjectIdGetDatum(aggregate), CStringGetTextDatum(psprintf("%s(", name))};
+	Datum arguments[2] = {ObjectIdGetDatum(aggregate),
+						  CStringGetTextDatum(get_func_name(aggregate))};
 	Rule *rule = NULL;
 	CatalogScope scope;
 

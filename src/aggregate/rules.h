@@ -5,6 +5,7 @@
 #define STREAMAGG_RULES_H
 
 #include "nodes/primnodes.h"
+#include "storage/lockdefs.h"
 
 /* Templates in SQL; see the comments of the table. */
 typedef struct Rule
@@ -37,6 +38,15 @@ typedef struct Advice
 } Advice;
 
 extern const Advice *rules_advice(Oid aggregate);
+
+/*
+ * Locks streamagg.merge_rules until the end of the transaction: ROW SHARE for who makes an aggregate, so
+ * that no rule is dropped meanwhile.
+ */
+extern void rules_lock(LOCKMODE mode);
+
+/* For the event trigger of drops: rules of one's own go with their functions. */
+extern void rules_forget_dropped(void);
 
 /* A template with $1, $2 … replaced by these texts, palloc'd. */
 extern char *rules_apply(const char *template, const char *const *arguments, int count);

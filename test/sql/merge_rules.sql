@@ -54,9 +54,9 @@ FROM (SELECT aggregate, regexp_match(aggregate, '^pg_catalog\.(\w+)\((.*)\)$') A
 LEFT JOIN arguments ON type = p[2];
 SELECT count(*) FILTER (WHERE call ~ '\(\)') AS without_argument, count(*) > 120 AS many FROM calls;
 CREATE VIEW queries AS
-SELECT 'agg_' || name AS name, 'SELECT k, ' || string_agg(format('%1$s AS %2$s, %1$s FILTER (WHERE flag) AS f_%2$s', call, output), ', ') || ' FROM %s GROUP BY k' AS query FROM calls GROUP BY name
+SELECT 'agg_' || name AS name, 'SELECT k, ' || string_agg(format('%s AS %s', call, output), ', ') || ' FROM %s GROUP BY k' AS query FROM calls GROUP BY name
 UNION ALL
-SELECT 'all_' || name AS name, 'SELECT ' || string_agg(format('%1$s FILTER (WHERE k ~ ''^(many|same)'' AND mod(id, 5) <> 2) AS %2$s', call, output), ', ') || ' FROM %s' FROM calls GROUP BY name;
+SELECT 'all_' || name AS name, 'SELECT ' || string_agg(format('%1$s FILTER (WHERE k ~ ''^(many|same)'' AND flag) AS %2$s', call, output), ', ') || ' FROM %s' FROM calls GROUP BY name;
 SELECT count(streamagg.create_aggregate(name, format(query, 's'))) > 0 AS made FROM queries;
 -- every value that differs
 CREATE FUNCTION differences(name text) RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -66,17 +66,26 @@ BEGIN
   SELECT string_agg(format(CASE WHEN t.typname IN ('float4', 'float8')
       THEN 'CASE WHEN NOT streamagg.nearly_equal(v.%1$I, p.%1$I, %3$s) THEN format(''%2$s: %%s, not %%s'', v.%1$I, p.%1$I) END'
       ELSE 'CASE WHEN v.%1$I::text IS DISTINCT FROM p.%1$I::text THEN format(''%2$s: %%s, not %%s'', v.%1$I, p.%1$I) END' END,
-    attname, coalesce((SELECT c.call FROM calls c WHERE c.output = ltrim(attname, 'f_')), attname), CASE WHEN name ~ '_(min|max)$' THEN 0 WHEN typname = 'float4' THEN 1e-6 ELSE 1e-9 END), ', ')
-  INTO differs FROM pg_attribute a JOIN pg_type t ON t.oid = atttypid WHERE attrelid = name::regclass AND attnum > 0 AND attname NOT IN ('is_final', 'updated_at');
+    attname, (SELECT c.call FROM calls c WHERE c.output = attname), CASE WHEN name ~ '_(min|max)$' THEN 0 WHEN typname = 'float4' THEN 1e-6 ELSE 1e-9 END), ', ')
+  INTO differs FROM pg_attribute a JOIN pg_type t ON t.oid = atttypid WHERE attrelid = name::regclass AND attname ~ '^c\d';
   RETURN QUERY EXECUTE format('SELECT format(''%%s %%s'', coalesce(p.key, v.key), d)
     FROM (SELECT coalesce(to_jsonb(v)->>''k'', ''all'') AS key, v.* FROM %I v) v
     FULL JOIN (SELECT coalesce(to_jsonb(q)->>''k'', ''all'') AS key, q.* FROM (%s) q) p ON v.key = p.key, unnest(ARRAY[%s]) d WHERE d IS NOT NULL', name, (SELECT format(q.query, 'plain') FROM queries q WHERE q.name = differences.name), differs);
 END $$;
 SELECT sum(q.accepted) AS accepted, count(*) AS batches FROM
-  (SELECT array_agg(to_jsonb(plain)::text ORDER BY id) AS messages, id % 3 AS part, id / 90 AS batch FROM plain GROUP BY 2, 3 ORDER BY 3, 2) b,
+  (SELECT array_agg(to_jsonb(plain)::text ORDER BY id) AS messages, id % 3 AS part, id / 130 AS batch FROM plain GROUP BY 2, 3 ORDER BY 3, 2) b,
   streamagg.push('s', messages, part) q;
 SELECT q.name, d FROM queries q, differences(q.name) d;
 SELECT q.name, v.problem, v.expected, v.found FROM queries q, streamagg.verify(q.name::regclass) v;
+-- statistics of the same value again and again, which is no binary fraction, are rounding alone: no difference; others are
+SELECT sum(q.accepted) AS accepted FROM generate_series(1, 3) b, streamagg.push('s', ARRAY(SELECT jsonb_build_object('id', i, 'k', 'noise', 'flag', true, 'f8', 0.1, 'f4', 0.1, 'g8', i * b, 'ts', '2024-01-01')::text
+  FROM generate_series(1, 7 * b) i)) q;
+SELECT max(c) > 0 AND max(c) < 1e-16 AS is_noise FROM (SELECT stddev_pop(0.1::float8) FROM generate_series(1, 84) i) n (c);
+SELECT q.name, v.problem, v.expected, v.found FROM queries q, streamagg.verify(q.name::regclass) v WHERE q.name ~ '_(var|std|covar|corr|regr)';
+SELECT output FROM calls WHERE call ~ '^var_pop.*float8' \gset
+UPDATE agg_var_pop_state SET :"output"[3] = :"output"[3] * (1 + 1e-8) WHERE k = 'many 1';
+SELECT problem, expected->>:'output' <> found->>:'output' AS differs FROM streamagg.verify('agg_var_pop');
+
 -- deviations of numerics of all sizes and scales have PostgreSQL's digits, rounded once
 SELECT setseed(0.4) \g /dev/null
 CREATE TABLE numerics AS SELECT g, round((random() * 10 ^ (g % 30 - 8))::numeric + (10::numeric ^ ((g % 37) / 2)) * (g % 3), g % 7) AS v
@@ -86,6 +95,6 @@ FROM (SELECT stddev_pop(v) AS a, streamagg.exact_variance(count(v), sum(v), sum(
 
 -- and the comparisons do see differences: nearly every column
 DELETE FROM plain WHERE id BETWEEN 20 AND 250;
-SELECT count(DISTINCT d) > 300 AS seen FROM queries q, differences(q.name) d;
+SELECT count(DISTINCT d) > 250 AS seen FROM queries q, differences(q.name) d;
 DROP SCHEMA rules CASCADE;
 DROP SERVER rules;
