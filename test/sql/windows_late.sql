@@ -86,6 +86,15 @@ SELECT accepted FROM streamagg.push('s', (SELECT array_agg(message(i)) FROM gene
 TABLE differences;
 SELECT name FROM counters WHERE NOT "right";
 TABLE problems;
+-- one that begins in the middle counts from there; windows that were filled, what was before, too
+INSERT INTO queries SELECT 'later_' || name, windows, query, late, lateness, emit FROM queries WHERE name IN ('hop', 'cumulate', 'hop_any');
+SELECT count(streamagg.create_aggregate(name, replace(query, 'TAKEN', 'true'), late, lateness, emit)) FROM queries WHERE name LIKE 'later%';
+SELECT accepted FROM streamagg.push('s', (SELECT array_agg(message(i)) FROM generate_series(901, 960) i));
+TABLE problems;
+SELECT name, streamagg.backfill(name::regclass, '2024-01-01 00:40', '2024-01-01 00:45') FROM queries WHERE name LIKE 'later%' ORDER BY 1;
+TABLE problems;
+SELECT name, count(*) > 0 AS filled, (SELECT count(*) FROM differences d WHERE d.name = q.name) > 0 AS not_all FROM queries q, shown(q.name) v
+WHERE name LIKE 'later%' AND v->>'window_start' BETWEEN '2024-01-01T00:40' AND '2024-01-01T00:44' GROUP BY 1 ORDER BY 1;
 
 SET client_min_messages = warning;
 DROP SCHEMA windows_late CASCADE;
