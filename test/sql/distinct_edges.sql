@@ -96,7 +96,7 @@ SELECT streamagg.create_aggregate('taken', 'SELECT count(DISTINCT n) AS n FROM s
 -- another owner's table is not written
 SELECT streamagg.create_aggregate('owned', 'SELECT count(DISTINCT n) AS n FROM s');
 RESET ROLE;
-ALTER TABLE edges.owned_distinct OWNER TO CURRENT_USER;
+ALTER TABLE edges.owned_distinct OWNER TO distinct_edges_reader;
 SET ROLE distinct_edges_owner;
 SELECT streamagg.push('s', ARRAY[m('a', 'x', 1, '1', '00:08')]);
 RESET ROLE;
