@@ -136,15 +136,14 @@ plain_argument(const Aggref *aggref)
 									COERCE_EXPLICIT_CAST);
 }
 
-/* The argument where the filter lets it in, NULL elsewhere. */
-static Node *
-filtered_argument(const Aggref *aggref)
+Node *
+definition_filtered_argument(const Aggref *aggref)
 {
 	Node *argument = plain_argument(aggref);
 	CaseExpr *filtered;
 	CaseWhen *when;
 
-	if (aggref->aggfilter == NULL)
+	if (aggref->aggfilter == NULL || get_typtype(exprType(argument)) == TYPTYPE_PSEUDO)
 		return argument;
 	when = makeNode(CaseWhen);
 	when->expr = aggref->aggfilter;
@@ -182,7 +181,7 @@ add_value_key(Definition *part, const Aggref *aggref)
 	Key *keys = palloc(sizeof(Key) * (part->nkeys + 1));
 
 	memcpy(keys, part->keys, sizeof(Key) * part->nkeys);
-	keys[part->nkeys].expression = filtered_argument(aggref);
+	keys[part->nkeys].expression = definition_filtered_argument(aggref);
 	keys[part->nkeys].column = value_column(part);
 	part->keys = keys;
 	part->nkeys++;

@@ -63,8 +63,7 @@ rewrite_rows(const Definition *definition)
 		const Aggref *aggref = definition->calls[i].aggref;
 
 		if (aggref->args != NIL)
-			rewrite_add_target(&inner->targetList,
-							   (Node *) linitial_node(TargetEntry, aggref->args)->expr,
+			rewrite_add_target(&inner->targetList, definition_filtered_argument(aggref),
 							   psprintf("_a%d", i + 1));
 		if (aggref->aggfilter)
 			rewrite_add_target(&inner->targetList, (Node *) aggref->aggfilter,
