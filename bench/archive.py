@@ -19,11 +19,15 @@ def show_pair(number, off, on):
 
 
 def run(readings, args):
+    return compare(readings, args, "archive", with_archive(pairs.WORKLOADS[args.query].query))
+
+
+def compare(readings, args, what_is_on, on):
+    """The query of --query, and the one that has something on beside it, by turns."""
     topic = readings.kafka.fill("login", args.partitions, events=args.events, seed=args.seed,
                                 **pairs.LOGIN)
     print(topic.describe())
     off = pairs.WORKLOADS[args.query].query
-    on = with_archive(off)
     for query in (off, on):
         readings.read(topic, query)     # once unmeasured: files and caches are warm
     print("      worker cpu-s/M         server cpu-s/M         wall s                WAL\n"
@@ -37,6 +41,6 @@ def run(readings, args):
     ratios = {what: [getattr(b, what) / getattr(a, what) for a, b in found]
               for what in ("worker", "server", "wall")}
     for what, values in ratios.items():
-        print(f"archive on against off, {what}: {show_spread(values)}")
+        print(f"{what_is_on} on against off, {what}: {show_spread(values)}")
     return {"events": args.events, "query": args.query, "ratios": ratios,
             "wal_bytes": [on.wal / on.events for _, on in found]}

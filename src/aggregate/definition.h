@@ -77,8 +77,12 @@ extern Index definition_find_stream(Query *query);
  */
 extern Definition *definition_part(const Definition *definition, int side);
 
-/* The argument of a call that has one. */
+/*
+ * The argument of a call that has one, and the same where the call's filter lets the row in, NULL
+ * elsewhere: it is computed for no other rows.
+ */
 extern Node *definition_argument(const Aggref *aggref);
+extern Node *definition_filtered_argument(const Aggref *aggref, Node *argument);
 
 /* Names for the columns of the state table; stored ones where they are given. */
 extern void definition_name_columns(Definition *definition);

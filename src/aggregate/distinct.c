@@ -124,9 +124,8 @@ definition_number_sides(Definition *definition)
 
 /* Of the domain's base type, which NULL always fits. */
 static Node *
-plain_argument(const Aggref *aggref)
+plain_argument(Node *argument)
 {
-	Node *argument = definition_argument(aggref);
 	int32 typmod = exprTypmod(argument);
 	Oid base = getBaseTypeAndTypmod(exprType(argument), &typmod);
 
@@ -136,15 +135,14 @@ plain_argument(const Aggref *aggref)
 									COERCE_EXPLICIT_CAST);
 }
 
-/* The argument where the filter lets it in, NULL elsewhere. */
-static Node *
-filtered_argument(const Aggref *aggref)
+Node *
+definition_filtered_argument(const Aggref *aggref, Node *value)
 {
-	Node *argument = plain_argument(aggref);
+	Node *argument = plain_argument(value);
 	CaseExpr *filtered;
 	CaseWhen *when;
 
-	if (aggref->aggfilter == NULL)
+	if (aggref->aggfilter == NULL || get_typtype(exprType(argument)) == TYPTYPE_PSEUDO)
 		return argument;
 	when = makeNode(CaseWhen);
 	when->expr = aggref->aggfilter;
@@ -182,7 +180,7 @@ add_value_key(Definition *part, const Aggref *aggref)
 	Key *keys = palloc(sizeof(Key) * (part->nkeys + 1));
 
 	memcpy(keys, part->keys, sizeof(Key) * part->nkeys);
-	keys[part->nkeys].expression = filtered_argument(aggref);
+	keys[part->nkeys].expression = definition_filtered_argument(aggref, definition_argument(aggref));
 	keys[part->nkeys].column = value_column(part);
 	part->keys = keys;
 	part->nkeys++;

@@ -104,18 +104,19 @@ rename_parts(const Request *request, const char *name)
 					define_part_name(name, side_suffix(foreach_current_index(cell) + 1)));
 }
 
-/* Those of a state belong to another view from now on, or with InvalidOid to none. */
+/* The new parts belong to the old view from now on, and what it had to none. */
 static void
-tie_sides(List *sides, Oid from, Oid to)
+exchange_ties(Oid view, const Request *request, const List *gone)
 {
+	List *parts = lcons_oid(request->state, side_tables(request->state));
 	ListCell *cell;
 
-	foreach (cell, sides)
-		if (OidIsValid(to))
-			changeDependencyFor(RelationRelationId, lfirst_oid(cell), RelationRelationId, from, to);
-		else
-			deleteDependencyRecordsForClass(RelationRelationId, lfirst_oid(cell),
-											RelationRelationId, DEPENDENCY_INTERNAL);
+	foreach (cell, lcons_oid(request->query_view, parts))
+		changeDependencyFor(RelationRelationId, lfirst_oid(cell), RelationRelationId, request->view,
+							view);
+	foreach (cell, gone)
+		deleteDependencyRecordsForClass(RelationRelationId, lfirst_oid(cell), RelationRelationId,
+										DEPENDENCY_INTERNAL);
 }
 
 /* In a snapshot that sees what this command has made. */
@@ -138,25 +139,18 @@ exchange_beneath(const Old *old, const Request *request)
 	Datum values[2] = {ObjectIdGetDatum(request->view), ObjectIdGetDatum(old->view)};
 	Datum state = ObjectIdGetDatum(old->state);
 	char *name = get_rel_name(old->view);
-	List *sides = side_tables(old->state);
+	List *gone = lcons_oid(old->state, side_tables(old->state));
 	ListCell *cell;
 
 	define_view(request, psprintf("CREATE OR REPLACE VIEW %s", stream_name(old->view)),
 				new_definition(request), stream_name(request->state));
 	catalog_execute(&forget_old, &state, NULL);
 	catalog_execute(&rename_new, values, NULL);
-	changeDependencyFor(RelationRelationId, request->state, RelationRelationId, request->view,
-						old->view);
-	changeDependencyFor(RelationRelationId, request->query_view, RelationRelationId, request->view,
-						old->view);
-	deleteDependencyRecordsForClass(RelationRelationId, old->state, RelationRelationId,
-									DEPENDENCY_INTERNAL);
-	tie_sides(side_tables(request->state), request->view, old->view);
-	tie_sides(sides, old->view, InvalidOid);
+	exchange_ties(old->view, request, gone);
 	CommandCounterIncrement();
 	define_run(psprintf("DROP VIEW %s", stream_name(request->view)));
 	define_run(psprintf("DROP VIEW %s", stream_name(old->query_view)));
-	foreach (cell, lcons_oid(old->state, sides))
+	foreach (cell, gone)
 		define_run(psprintf("DROP TABLE %s", stream_name(lfirst_oid(cell))));
 	rename_parts(request, name);
 }

@@ -82,8 +82,12 @@ rewrite_rows(const Definition *definition)
 		ListCell *cell;
 
 		foreach (cell, aggref->args)
-			rewrite_add_target(&inner->targetList, (Node *) lfirst_node(TargetEntry, cell)->expr,
+		{
+			Node *argument = (Node *) lfirst_node(TargetEntry, cell)->expr;
+
+			rewrite_add_target(&inner->targetList, definition_filtered_argument(aggref, argument),
 							   argument_name(i + 1, foreach_current_index(cell) + 1));
+		}
 		if (aggref->aggfilter)
 			rewrite_add_target(&inner->targetList, (Node *) aggref->aggfilter,
 							   psprintf("_f%d", i + 1));

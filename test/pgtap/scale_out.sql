@@ -50,7 +50,7 @@ DECLARE
   context text;
 BEGIN
   EXECUTE format('CREATE TRIGGER t BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION refuse()', target);
-  PERFORM streamagg.push('s', ARRAY['{"k": "a", "ts": "2024-01-01T00:00:00Z"}', '{']);
+  PERFORM streamagg.push('s', ARRAY['{"k": "a", "n": 1, "x": 1, "b": true, "ts": "2024-01-01T00:00:00Z"}', '{']);
   RETURN NULL;
 EXCEPTION WHEN insufficient_privilege THEN
   GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;

@@ -96,7 +96,7 @@ SELECT streamagg.create_aggregate('taken', 'SELECT count(DISTINCT n) AS n FROM s
 -- another owner's table is not written
 SELECT streamagg.create_aggregate('owned', 'SELECT count(DISTINCT n) AS n FROM s');
 RESET ROLE;
-ALTER TABLE edges.owned_distinct OWNER TO CURRENT_USER;
+ALTER TABLE edges.owned_distinct OWNER TO distinct_edges_reader;
 SET ROLE distinct_edges_owner;
 SELECT streamagg.push('s', ARRAY[m('a', 'x', 1, '1', '00:08')]);
 RESET ROLE;
@@ -104,6 +104,13 @@ ALTER TABLE edges.owned_distinct OWNER TO distinct_edges_owner;
 SET ROLE distinct_edges_owner;
 -- from Kafka it cannot be filled yet
 SELECT streamagg.create_aggregate('topic', 'SELECT count(DISTINCT n) AS n FROM s', backfill => 'kafka');
+-- the extension goes: the tables stay
+RESET ROLE;
+BEGIN;
+DROP EXTENSION streamagg CASCADE;
+SELECT relname FROM pg_class WHERE relnamespace = 'edges'::regnamespace AND relname ~ '^owned' AND relkind IN ('r', 'v') ORDER BY 1;
+ROLLBACK;
+SET ROLE distinct_edges_owner;
 -- the stream goes: the tables stay, and go with the view
 SET client_min_messages = notice;
 DROP FOREIGN TABLE s CASCADE;

@@ -42,6 +42,7 @@ SELECT 'of_' || k, 2, 'b, i2', format('min(%1$s) AS low, max(%1$s) AS high, coun
 INSERT INTO queries VALUES
   ('several', 5, 'b, t, u, i8, x', 'count(*) AS total, max(t) AS high', '%s e', 'true'),
   ('filtered', 1, 'b', 'count(*) FILTER (WHERE i4 > 0) AS total, sum(i4) FILTER (WHERE t IS NOT NULL) AS s, max(t) FILTER (WHERE i2 < 0) AS high, count(i8) FILTER (WHERE NULL) AS none', '%s e', 'true'),
+  ('guarded', 1, 'b', 'sum(10 / i4) FILTER (WHERE i4 <> 0) AS s, count(10 / i2) FILTER (WHERE i2 <> 0) AS n, max(v::code) FILTER (WHERE v IS NOT NULL) AS high', '%s e', 'true'),
   ('none', 1, 'b', 'count(*) AS total', '%s e', 'i4 > 5 AND i4 < 3'),
   ('some', 2, 'i2, coalesce(t, ''none'') AS word', 'count(*) AS total, sum(i2 * 2) AS s', '%s e', 'i4 IS NOT NULL'),
   ('averages', 1, 'b', 'avg(i4) AS a4, sum(i8) AS s8, avg(n) AS an, bool_and(b) AS every_b', '%s e', 'true'),

@@ -35,6 +35,7 @@ SELECT streamagg.create_aggregate('"To tal"', $$SELECT count(*) AS n, max(ts::te
 SELECT streamagg.create_aggregate('named', $$SELECT name, date_trunc('day', ts, 'Asia/Kolkata') AS day, count(*) AS n FROM "S'1" s JOIN names USING (k) GROUP BY 1, 2$$, emit => 'final');
 SELECT streamagg.create_aggregate('ruled', $$SELECT public."Mean of"(n) AS mean, stddev(n) AS deviation, corr(n, n) AS r FROM "S'1"$$);
 SELECT streamagg.create_aggregate('remote_n', 'SELECT count(*) AS n FROM remote');
+SELECT streamagg.create_aggregate('kinds', $$SELECT count(DISTINCT k) AS n FROM "S'1"$$);
 -- one whose stream is gone
 CREATE FOREIGN TABLE gone (ts timestamptz) SERVER local OPTIONS (event_time 'ts', watermark_delay '0 s');
 SELECT streamagg.create_aggregate('frozen', 'SELECT w.window_start, w.window_end, count(*) AS n FROM gone, streamagg.tumble(ts, ''1 min'') w GROUP BY 1, 2');
@@ -51,9 +52,9 @@ wait_until('the stream runs', sub { worker_pid($node, 'd', 'remote') || (one_val
 my %story = (
     'views of results' => q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC';
       SELECT 'minutes', m::text FROM minutes m UNION ALL SELECT 'total', t::text FROM "To tal" t UNION ALL SELECT 'named', n::text FROM named n
-      UNION ALL SELECT 'frozen', f::text FROM frozen f ORDER BY 1, 2},
+      UNION ALL SELECT 'frozen', f::text FROM frozen f UNION ALL SELECT 'kinds', k::text FROM kinds k ORDER BY 1, 2},
     'states' => q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC'; SELECT m::text FROM minutes_state m UNION ALL SELECT t::text FROM "To tal_state" t
-      UNION ALL SELECT n::text FROM named_state n ORDER BY 1},
+      UNION ALL SELECT n::text FROM named_state n UNION ALL SELECT k::text FROM kinds_distinct k ORDER BY 1},
     'archive' => q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC'; SELECT a::text FROM "S'1_archive" a ORDER BY _partition, _offset},
     'aggregates' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.aggregates ORDER BY aggregate::text},
     'merge rules' => q{SELECT * FROM streamagg.merge_rules ORDER BY aggregate},
@@ -99,11 +100,12 @@ for my $format (sort keys %dumps)
         'with the right results');
     is($fresh->safe_psql($format, q{SET search_path = "Odd ""schema"""; SELECT n, last, i FROM "To tal"}), '6|03/01/2024 05:30:00 IST|-1 days -02:00:00', 'under the definition\'s settings');
     is($fresh->safe_psql($format, q{SET search_path = "Odd ""schema"""; SELECT mean, deviation, r FROM ruled}), '2.3333333333333333|1.5275252316519467|1', 'by rules of one\'s own, too');
+    is($fresh->safe_psql($format, q{SELECT n FROM "Odd ""schema""".kinds}), '2', 'which knows the values that it has counted');
     # the ties between the parts are there again
     is(sqlstate_of($fresh, $format, q{DROP TABLE "Odd ""schema""".minutes_state}), '2BP01', 'E13: the state cannot be dropped');
     is(sqlstate_of($fresh, $format, q{ALTER FOREIGN TABLE "Odd ""schema""".remote ALTER COLUMN k OPTIONS (ADD path 'x')}), '', 'the stream can be altered');
-    is(sqlstate_of($fresh, $format, q{DROP VIEW "Odd ""schema""".minutes; DROP VIEW "Odd ""schema""".frozen}), '', 'DROP VIEW works');
-    is($fresh->safe_psql($format, q{SELECT count(*) FROM pg_class WHERE relname ~ '^(minutes|frozen)' AND relkind IN ('r', 'v')}), '0', 'and takes state and definition along');
+    is(sqlstate_of($fresh, $format, q{DROP VIEW "Odd ""schema""".minutes; DROP VIEW "Odd ""schema""".frozen; DROP VIEW "Odd ""schema""".kinds}), '', 'DROP VIEW works');
+    is($fresh->safe_psql($format, q{SELECT count(*) FROM pg_class WHERE relname ~ '^(minutes|frozen|kinds)' AND relkind IN ('r', 'v')}), '0', 'and takes state and definition along');
     accounting_is_right($fresh, $format);
     verify_is_empty($fresh, $format);
 }

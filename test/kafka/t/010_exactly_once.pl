@@ -24,7 +24,12 @@ $kafka->start;
 $kafka->create_topic('user-login', 4);
 my $node = new_node('main');
 add_database($node, 'postgres', $kafka);
-$node->safe_psql('postgres', user_login_sql());
+$node->safe_psql('postgres', user_login_sql() . <<'END');
+SELECT streamagg.create_aggregate('addresses', $$
+  SELECT w.window_start, l.device_type, count(*) AS logins, count(DISTINCT l.ip) AS ips,
+    count(DISTINCT l.user_id) FILTER (WHERE l.locale IS NOT NULL) AS users
+  FROM user_login l, streamagg.tumble(l.ts, '1 hour') w GROUP BY 1, 2 $$);
+END
 
 # One slice of the events lies there at the start; during each of the others something is killed.
 my @faults = shuffle((('worker') x $worker_kills), (('broker') x $broker_kills));
@@ -80,6 +85,10 @@ END
 is($node->safe_psql('postgres', q{SELECT state FROM streamagg.streams}), 'running', 'it runs on');
 accounting_is_right($node, 'postgres');
 verify_is_empty($node, 'postgres');
+is($node->safe_psql('postgres', <<'END'), 't|t', 'distinct values are counted just when they are kept');
+SELECT sum(ips) > 0 AND sum(ips) = (SELECT count(*) FROM addresses_distinct),
+  sum(users) > 0 AND sum(users) = (SELECT count(*) FROM addresses_distinct_2) FROM addresses
+END
 server_is_unharmed($node);
 
 $node->safe_psql('postgres', q{SELECT streamagg.stop('user_login')});
