@@ -31,6 +31,7 @@ OBJS = \
 	src/hooks.o \
 	src/ingest.o \
 	src/key.o \
+	src/lateness.o \
 	src/message.o \
 	src/memo.o \
 	src/meta.o \

@@ -106,6 +106,7 @@ static CatalogStatement forget_stream = {
 	" c AS (DELETE FROM streamagg.stream_catalog WHERE stream = $1),"
 	" d AS (DELETE FROM streamagg.dedup_log WHERE stream = $1),"
 	" a AS (DELETE FROM streamagg.attempt WHERE stream = $1),"
+	" l AS (DELETE FROM streamagg.lateness_progress WHERE stream = $1),"
 	" e AS (UPDATE streamagg.event_log SET stream = NULL,"
 	" detail = pg_catalog.concat_ws(' of ', detail, $2) WHERE stream = $1)"
 	" DELETE FROM streamagg.batch_log WHERE stream = $1",

@@ -28,6 +28,7 @@ INSERT INTO expected VALUES
 ('drop_aggregate(aggregate regclass)', 'void', 'c', 'volatile', true, true),
 ('kafka_handler()', 'fdw_handler', 'c', 'volatile', true, true),
 ('kafka_validator(text[], oid)', 'void', 'c', 'volatile', true, true),
+('lateness_profile(stream regclass)', 'TABLE(delay interval, late_rows bigint, late_share double precision, note text, suggested boolean)', 'c', 'stable', true, true),
 ('nearly_equal(a double precision, b double precision, tolerance double precision)', 'boolean', 'c', 'immutable', false, true),
 ('on_ddl_end()', 'event_trigger', 'c', 'volatile', false, true),
 ('on_sql_drop()', 'event_trigger', 'c', 'volatile', false, true),
