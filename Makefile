@@ -88,6 +88,7 @@ OBJS = \
 	src/aggregate/create.o \
 	src/aggregate/define.o \
 	src/aggregate/drop.o \
+	src/aggregate/explain.o \
 	src/aggregate/find_window.o \
 	src/aggregate/group_steps.o \
 	src/aggregate/grouping.o \

@@ -470,6 +470,12 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'streamagg_verify';
 COMMENT ON FUNCTION streamagg.verify(regclass, timestamptz, timestamptz) IS
   'Compares the aggregate with its query over the archive: a row a group that is missing, extra or differs; of windows that start in [from_ts, to_ts).';
 
+CREATE FUNCTION streamagg.explain(aggregate regclass)
+RETURNS TABLE (part text, line text)
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_explain';
+COMMENT ON FUNCTION streamagg.explain(regclass) IS
+  'What a batch does for the aggregate: the columns of its state, the statements and their plans.';
+
 CREATE FUNCTION streamagg.backfill(aggregate regclass, from_ts timestamptz DEFAULT NULL,
   to_ts timestamptz DEFAULT NULL, source text DEFAULT 'archive')
 RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_backfill';

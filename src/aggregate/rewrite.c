@@ -26,9 +26,6 @@
 #include "rules.h"
 #include "streamagg.h"
 
-/* A query without GROUP BY has one group, under this constant key. */
-#define SINGLE_KEY "_k1"
-
 #define BY_BYTES " COLLATE pg_catalog.\"C\""
 
 /* The qualified name of an expression's type, with its parameters. */
@@ -159,7 +156,7 @@ key_list(const Definition *definition)
 		appendStringInfo(&list, "%s%s", i ? ", " : "",
 						 quote_identifier(definition->keys[i].column));
 	if (definition->nkeys == 0)
-		appendStringInfoString(&list, SINGLE_KEY);
+		appendStringInfoString(&list, REWRITE_SINGLE_KEY);
 	return list.data;
 }
 
@@ -219,9 +216,9 @@ rewrite_upsert(const Definition *definition, const char *state, bool grouped)
 	}
 	appendStringInfoString(&sql, ", updated_at)");
 	upsert->rows = rewrite_rows(definition);
-	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, upsert->rows, true));
+	upsert->insert = psprintf("%s\n%s", sql.data, partial_select(definition, upsert->rows, true));
 	if (grouped)
-		upsert->groups = psprintf("%s %s", sql.data, group_select(definition));
+		upsert->groups = psprintf("%s\n%s", sql.data, group_select(definition));
 	return upsert;
 }
 
@@ -232,7 +229,7 @@ rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *o
 	ListCell *cell;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "%s ON CONFLICT (%s) DO UPDATE SET ", insert, upsert->keys);
+	appendStringInfo(&sql, "%s\nON CONFLICT (%s) DO UPDATE SET ", insert, upsert->keys);
 	foreach (cell, upsert->merges)
 	{
 		const StateMerge *merge = lfirst(cell);
@@ -274,7 +271,7 @@ rewrite_create_table(const Definition *definition, const char *state)
 	for (int i = 0; i < definition->nkeys; i++)
 		append_column(&sql, definition->keys[i].column, list_nth(partial->targetList, at++));
 	if (definition->nkeys == 0)
-		append_column(&sql, SINGLE_KEY, list_nth(partial->targetList, at++));
+		append_column(&sql, REWRITE_SINGLE_KEY, list_nth(partial->targetList, at++));
 	for (int i = 0; i < definition->ncalls; i++)
 		for (int j = 0; j < definition->calls[i].rule->count; j++)
 			append_column(&sql, definition->calls[i].columns[j],

@@ -23,6 +23,7 @@ INSERT INTO expected VALUES
 ('identity()', 'text', 'c', 'stable', true, false),
 ('create_aggregate(name text, query text, late text, allowed_lateness interval, emit text, retention interval, backfill text)', 'regclass', 'c', 'volatile', false, true),
 ('create_key(name text, source text)', 'void', 'c', 'volatile', true, false),
+('explain(aggregate regclass)', 'TABLE(part text, line text)', 'c', 'volatile', true, true),
 ('export_key(name text)', 'text', 'c', 'volatile', true, false),
 ('pseudonym(stream regclass, column_name name, value text)', 'text', 'c', 'stable', true, false),
 ('drop_aggregate(aggregate regclass)', 'void', 'c', 'volatile', true, true),
