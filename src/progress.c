@@ -287,11 +287,9 @@ progress_closing(const Progress *progress, int64 delay, bool close_all)
 		if (!partition->idle)
 			lowest = Min(lowest, stream_watermark(partition->max_event_time, delay));
 	}
-	if (close_all)
-		return Max(progress->closing, highest);
-	if (TIMESTAMP_IS_NOEND(lowest))
-		return progress->closing;
-	return Max(progress->closing, lowest);
+	if (!TIMESTAMP_IS_NOEND(lowest))
+		return Max(progress->closing, lowest);
+	return close_all ? Max(progress->closing, highest) : progress->closing;
 }
 
 /* ---------------------------------------------------------------- writing */
