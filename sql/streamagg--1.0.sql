@@ -792,7 +792,7 @@ COMMENT ON COLUMN streamagg.batches.committed_at IS 'When it was written.';
 
 CREATE VIEW streamagg.aggregates AS
 SELECT c.aggregate, c.stream, pg_catalog.pg_get_viewdef(c.definition) AS query, c.state_table,
-       c.late, c.allowed_lateness, c.emit, NULL::interval AS retention, c.since,
+       CASE c.emit WHEN 'final' THEN 'drop' ELSE c.late END AS late, c.allowed_lateness, c.emit, NULL::interval AS retention, c.since,
        coalesce(p.rows_in, 0) AS rows_in, coalesce(p.late_rows, 0) AS late_rows,
        coalesce(p.late_pairs, 0) AS late_pairs,
        streamagg.count_groups(c.state_table) AS groups,
