@@ -108,7 +108,7 @@ sql(q{CREATE FOREIGN TABLE appended (n int, at timestamptz OPTIONS (meta 'timest
 $kafka->produce('appended', map { sprintf "0\t\\N\t{\"n\": %d}\t%d", $_, (time - $_ * 86400) * 1000 } 1 .. 3);
 is(sql(q{SELECT streamagg.wait_for('appended')}), 't', 'LogAppendTime: caught up');
 is(sql(q{SELECT rows_in, late_rows FROM streamagg.aggregates WHERE stream = 'appended'::regclass}), '3|0', 'G7: no row is late');
-is(sql(q{SELECT delay, note FROM streamagg.lateness_profile('appended') WHERE note ~ 'max'}), '00:00:00|p50, p90, p99, p99.9, max', 'nor out of order');
+is(sql(q{SELECT delay FROM streamagg.lateness_profile('appended') WHERE note ~ 'max'}), '00:00:00', 'nor out of order');
 accounting_is_right($node, 'postgres');
 verify_is_empty($node, 'postgres');
 server_is_unharmed($node);
