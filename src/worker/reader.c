@@ -338,7 +338,7 @@ is_due(const ReaderPartition *partition, const Stream *stream, double now)
 		   now - partition->at_end_since >= stream->idle_timeout / 1000.0;
 }
 
-/* The partitions that are due; lookups NULL: only their number. */
+/* The partitions that are due; there is room for all. */
 static int
 find_due(const Reader *reader, const Stream *stream, KafkaLookup *lookups)
 {
@@ -350,12 +350,8 @@ find_due(const Reader *reader, const Stream *stream, KafkaLookup *lookups)
 	{
 		if (!is_due(&reader->partitions[i], stream, now) || is_pinned(reader, i, &high))
 			continue;
-		if (lookups)
-		{
-			lookups[count].partition = i;
-			lookups[count].time = KAFKA_LAST;
-		}
-		count++;
+		lookups[count].partition = i;
+		lookups[count++].time = KAFKA_LAST;
 	}
 	return count;
 }
@@ -372,20 +368,18 @@ confirm(Reader *reader, const Stream *stream, const KafkaLookup *lookup, bool kn
 	return partition->is_confirmed;
 }
 
-/* All are asked for at once; one without a broker keeps the others from an answer, but not for long. */
+/*
+ * All are asked for at once.  One without a broker keeps the others from an answer; and where the library
+ * had to look for the leaders first, the slice was over: then one by one, up to the first without.
+ */
 bool
 reader_finds_idle(Reader *reader, const Stream *stream)
 {
-	int count = find_due(reader, stream, NULL);
-	KafkaLookup *lookups;
-	bool known;
+	KafkaLookup *lookups = palloc(sizeof(KafkaLookup) * Max(reader->count, 1));
+	int count = find_due(reader, stream, lookups);
+	bool known = count > 0 && kafka_consumer_peek(reader->consumer, lookups, count);
 	bool found = false;
 
-	if (count == 0)
-		return false;
-	lookups = palloc(sizeof(KafkaLookup) * count);
-	count = find_due(reader, stream, lookups);
-	known = kafka_consumer_peek(reader->consumer, lookups, count);
 	for (int i = 0; i < count; i++)
 	{
 		bool one_known = known || kafka_consumer_peek(reader->consumer, &lookups[i], 1);
