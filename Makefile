@@ -32,6 +32,7 @@ OBJS = \
 	src/hooks.o \
 	src/ingest.o \
 	src/key.o \
+	src/lateness.o \
 	src/message.o \
 	src/memo.o \
 	src/meta.o \
@@ -91,6 +92,7 @@ OBJS = \
 	src/aggregate/define.o \
 	src/aggregate/distinct.o \
 	src/aggregate/drop.o \
+	src/aggregate/explain.o \
 	src/aggregate/find_window.o \
 	src/aggregate/group_steps.o \
 	src/aggregate/grouping.o \

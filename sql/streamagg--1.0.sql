@@ -121,6 +121,18 @@ COMMENT ON COLUMN streamagg.partition_progress.lost IS 'Offsets that were passed
 COMMENT ON COLUMN streamagg.partition_progress.last_offset IS 'Offset of the last record read; -1: none.';
 COMMENT ON COLUMN streamagg.partition_progress.fingerprint IS 'Keyed digest of that record, by which it is known again; NULL: none.';
 
+CREATE TABLE streamagg.lateness_progress (
+  stream   regclass PRIMARY KEY,
+  rows     bigint NOT NULL,
+  longest  bigint NOT NULL,
+  late     bigint[] NOT NULL
+) WITH (fillfactor = 20);
+COMMENT ON TABLE streamagg.lateness_progress IS 'How far behind the newest row of their partition the rows of each stream came, written in the transaction of each batch; streamagg.lateness_profile() shows it.';
+COMMENT ON COLUMN streamagg.lateness_progress.stream IS 'The foreign table.';
+COMMENT ON COLUMN streamagg.lateness_progress.rows IS 'Accepted rows.';
+COMMENT ON COLUMN streamagg.lateness_progress.longest IS 'The longest delay in microseconds.';
+COMMENT ON COLUMN streamagg.lateness_progress.late IS 'Rows between the delays of lateness.c; those in order are in none.';
+
 CREATE TABLE streamagg.gap_log (
   stream        regclass NOT NULL,
   partition     int NOT NULL,
@@ -523,6 +535,7 @@ FROM (VALUES ('hll_add_agg', '@hll_hashval', '$1'),
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.partition_progress', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.lateness_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.gap_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.skip_list', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.batch_log', '');
@@ -637,6 +650,12 @@ RETURNS TABLE (problem text, expected jsonb, found jsonb)
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'streamagg_verify';
 COMMENT ON FUNCTION streamagg.verify(regclass, timestamptz, timestamptz) IS
   'Compares the aggregate with its query over the archive: a row a group that is missing, extra or differs; of windows that start in [from_ts, to_ts).';
+
+CREATE FUNCTION streamagg.explain(aggregate regclass)
+RETURNS TABLE (part text, line text)
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_explain';
+COMMENT ON FUNCTION streamagg.explain(regclass) IS
+  'What a batch does for the aggregate: the columns of its state, the statements and their plans.';
 
 CREATE FUNCTION streamagg.backfill(aggregate regclass, from_ts timestamptz DEFAULT NULL,
   to_ts timestamptz DEFAULT NULL, source text DEFAULT 'archive')
@@ -779,6 +798,12 @@ CREATE FUNCTION streamagg.retry_quarantine(stream regclass, where_clause text DE
 RETURNS record LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_retry_quarantine';
 COMMENT ON FUNCTION streamagg.retry_quarantine(regclass, text) IS
   'Reads the stream''s records in quarantine for which the condition holds once more from Kafka, and judges them by the stream''s present definition.';
+
+CREATE FUNCTION streamagg.lateness_profile(stream regclass)
+RETURNS TABLE (delay interval, late_rows bigint, late_share float8, note text, suggested boolean)
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_lateness_profile';
+COMMENT ON FUNCTION streamagg.lateness_profile(regclass) IS
+  'How many of the rows accepted so far came later than each delay behind the newest of their partition, and the watermark_delay that this suggests.';
 
 CREATE FUNCTION streamagg.test_connection(server name, OUT step text, OUT ok boolean,
   OUT detail text, OUT elapsed interval) RETURNS SETOF record
@@ -965,7 +990,7 @@ COMMENT ON COLUMN streamagg.batches.committed_at IS 'When it was written.';
 
 CREATE VIEW streamagg.aggregates AS
 SELECT c.aggregate, c.stream, pg_catalog.pg_get_viewdef(c.definition) AS query, c.state_table,
-       c.late, c.allowed_lateness, c.emit, NULL::interval AS retention, c.since,
+       CASE c.emit WHEN 'final' THEN 'drop' ELSE c.late END AS late, c.allowed_lateness, c.emit, NULL::interval AS retention, c.since,
        coalesce(p.rows_in, 0) AS rows_in, coalesce(p.late_rows, 0) AS late_rows,
        coalesce(p.late_pairs, 0) AS late_pairs,
        streamagg.count_groups(c.state_table) AS groups,

@@ -82,12 +82,15 @@ ingest_plan(Stream *stream, const List *aggregates)
 
 /* The watermark that the row meets; its partition's moves by it. */
 static TimestampTz
-pass_watermark(const Ingest *ingest, Partition *partition, TimestampTz event_time)
+pass_watermark(Ingest *ingest, Partition *partition, TimestampTz event_time)
 {
 	TimestampTz before =
 		stream_watermark(partition->max_event_time, ingest->stream->watermark_delay);
 
-	partition->max_event_time = Max(partition->max_event_time, event_time);
+	if (event_time >= partition->max_event_time)
+		partition->max_event_time = event_time;
+	else if (!ingest->again) /* else it comes out of order on purpose */
+		lateness_add(&ingest->lateness, (uint64) partition->max_event_time - event_time);
 	return Max(before, ingest->progress->closing);
 }
 
@@ -99,6 +102,7 @@ pass_watermarks_again(Ingest *ingest)
 
 	for (int i = 0; i < ingest->progress->npartitions; i++)
 		ingest->progress->partitions[i].max_event_time = ingest->progress->partitions[i].max_before;
+	memset(&ingest->lateness, 0, sizeof(ingest->lateness));
 	for (int i = 0; i < batch->nrows; i++)
 	{
 		BatchRow *row = &batch->rows[i];
@@ -431,6 +435,8 @@ ingest_finish(Ingest *ingest, bool close_all)
 	dedup_store(ingest->dedup, stream->batch);
 	quarantine_store(ingest->quarantine, ingest->again ? "failed" : "new");
 	sum_counters(ingest);
+	if (!ingest->again)
+		lateness_store(&ingest->lateness, stream->relid, stream->batch->nrows);
 	closing = progress_closing(ingest->progress, stream->watermark_delay, close_all);
 	progress_store(ingest->progress, closing, ingest->again ? NULL : &ingest->times);
 	ingest_leave(ingest);

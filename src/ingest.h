@@ -6,6 +6,7 @@
 
 #include "nodes/pg_list.h"
 
+#include "lateness.h"
 #include "progress.h"
 #include "quarantine.h"
 #include "record.h"
@@ -24,6 +25,7 @@ typedef struct Ingest
 	int poisoned;			 /* rows that an aggregate failed on */
 	struct Archive *archive; /* the caller sets it as the aggregates; NULL: none */
 	struct Dedup *dedup;	 /* NULL: no dedup_key */
+	Lateness lateness;
 	BatchTimes times;
 } Ingest;
 

@@ -106,6 +106,7 @@ static CatalogStatement forget_stream = {
 	" c AS (DELETE FROM streamagg.stream_catalog WHERE stream = $1),"
 	" d AS (DELETE FROM streamagg.dedup_log WHERE stream = $1),"
 	" a AS (DELETE FROM streamagg.attempt WHERE stream = $1),"
+	" l AS (DELETE FROM streamagg.lateness_progress WHERE stream = $1),"
 	" e AS (UPDATE streamagg.event_log SET stream = NULL,"
 	" detail = pg_catalog.concat_ws(' of ', detail, $2) WHERE stream = $1)"
 	" DELETE FROM streamagg.batch_log WHERE stream = $1",
@@ -286,11 +287,9 @@ progress_closing(const Progress *progress, int64 delay, bool close_all)
 		if (!partition->idle)
 			lowest = Min(lowest, stream_watermark(partition->max_event_time, delay));
 	}
-	if (close_all)
-		return Max(progress->closing, highest);
-	if (TIMESTAMP_IS_NOEND(lowest))
-		return progress->closing;
-	return Max(progress->closing, lowest);
+	if (!TIMESTAMP_IS_NOEND(lowest))
+		return Max(progress->closing, lowest);
+	return close_all ? Max(progress->closing, highest) : progress->closing;
 }
 
 /* ---------------------------------------------------------------- writing */

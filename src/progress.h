@@ -70,8 +70,8 @@ extern Partition *progress_partition(Progress *progress, int32 id, int64 start_o
 extern Partition *progress_find(Progress *progress, int32 id);
 
 /*
- * The closing watermark after the batch: the minimum over the active partitions, never back.  With
- * close_all the maximum event time seen, for a stream idle long enough.
+ * The closing watermark after the batch: the minimum over the active partitions, never back.  Where none
+ * is active, and with close_all, the maximum event time seen: for a stream idle long enough.
  */
 extern TimestampTz progress_closing(const Progress *progress, int64 delay, bool close_all);
 

@@ -96,15 +96,27 @@ stream_require_owner(Oid relid)
 		refuse_stranger(relid);
 }
 
-void
-stream_require_control(Oid relid)
+static void
+require_owner_or(Oid relid, const char *role)
 {
-	Oid operators = get_role_oid("streamagg_operator", true);
+	Oid others = get_role_oid(role, true);
 
 	stream_require(relid);
 	if (!has_privs_of_role(GetUserId(), stream_owner(relid)) &&
-		!(OidIsValid(operators) && has_privs_of_role(GetUserId(), operators)))
+		!(OidIsValid(others) && has_privs_of_role(GetUserId(), others)))
 		refuse_stranger(relid);
+}
+
+void
+stream_require_control(Oid relid)
+{
+	require_owner_or(relid, "streamagg_operator");
+}
+
+void
+stream_require_reader(Oid relid)
+{
+	require_owner_or(relid, "streamagg_reader");
 }
 
 char *
@@ -305,6 +317,12 @@ stream_watermark(TimestampTz highest, int64 delay)
 	return Max(highest - delay, MIN_TIMESTAMP);
 }
 
+int64
+stream_watermark_delay(Oid relid)
+{
+	return duration(GetForeignTable(relid)->options, "watermark_delay", DEFAULT_DELAY);
+}
+
 /* streamagg.partition_watermark(oid, timestamptz): NULL where the relation is gone. */
 Datum
 streamagg_partition_watermark(PG_FUNCTION_ARGS)
@@ -314,8 +332,7 @@ streamagg_partition_watermark(PG_FUNCTION_ARGS)
 
 	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
 		PG_RETURN_NULL();
-	PG_RETURN_TIMESTAMPTZ(stream_watermark(
-		highest, duration(GetForeignTable(relid)->options, "watermark_delay", DEFAULT_DELAY)));
+	PG_RETURN_TIMESTAMPTZ(stream_watermark(highest, stream_watermark_delay(relid)));
 }
 
 /* streamagg.topic(oid): NULL without one. */

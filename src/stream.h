@@ -88,6 +88,8 @@ extern void stream_require_owner(Oid relid);
 
 /* The same, or a member of streamagg_operator: for start, stop and wait_for. */
 extern void stream_require_control(Oid relid);
+/* Or of streamagg_reader: for functions that show what the views could. */
+extern void stream_require_reader(Oid relid);
 
 /*
  * Loads the definition into a context of its own under parent; stream_free deletes it.  Errors:
@@ -103,6 +105,8 @@ extern char *stream_default_path(const char *column);
 /* An option of the table, or the fallback. */
 extern const char *stream_option(Oid relid, const char *name, const char *fallback);
 
+/* watermark_delay as it is in force, in microseconds. */
+extern int64 stream_watermark_delay(Oid relid);
 /* The watermark of a maximum event time: DT_NOBEGIN before the first. */
 extern TimestampTz stream_watermark(TimestampTz highest, int64 delay);
 

@@ -180,7 +180,8 @@ add_value_key(Definition *part, const Aggref *aggref)
 	Key *keys = palloc(sizeof(Key) * (part->nkeys + 1));
 
 	memcpy(keys, part->keys, sizeof(Key) * part->nkeys);
-	keys[part->nkeys].expression = definition_filtered_argument(aggref, definition_argument(aggref));
+	keys[part->nkeys].expression =
+		definition_filtered_argument(aggref, definition_argument(aggref));
 	keys[part->nkeys].column = value_column(part);
 	part->keys = keys;
 	part->nkeys++;

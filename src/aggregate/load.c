@@ -24,9 +24,10 @@ static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
 	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
 	" a.intervalstyle, a.key_columns, a.state_columns, a.judged, a.known_columns"
-	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1 ORDER BY a.state_table::oid",
-	1,
-	{REGCLASSOID},
+	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1"
+	" AND ($2 IS NULL OR a.aggregate = $2) ORDER BY a.state_table::oid",
+	2,
+	{REGCLASSOID, REGCLASSOID},
 	NULL};
 
 int64
@@ -127,6 +128,7 @@ understand(Loaded *loaded)
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states, loaded->knowns);
 	side_load(definition, aggregate->state);
+	aggregate->definition = definition;
 	aggregate->judged = definition->window;
 	if (loaded->judged)
 		window_from_text(loaded->judged, &aggregate->judged);
@@ -138,11 +140,12 @@ understand(Loaded *loaded)
 			aggregate->statements, make_statement(definition, stream_name(aggregate->state), i));
 }
 
-List *
-run_load(Oid stream)
+/* All aggregates of the stream, or one. */
+static List *
+load(Oid stream, Oid view)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Datum argument = ObjectIdGetDatum(stream);
+	Datum arguments[2] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(view)};
 	List *loaded = NIL;
 	List *aggregates = NIL;
 	int level = NewGUCNestLevel();
@@ -152,7 +155,7 @@ run_load(Oid stream)
 
 	run_apply_neutral_settings();
 	catalog_enter(&scope);
-	rows = catalog_run(&read_aggregates, &argument, NULL);
+	rows = catalog_run(&read_aggregates, arguments, OidIsValid(view) ? NULL : " n");
 	for (uint64 i = 0; i < rows; i++)
 	{
 		Loaded *row = read_row(i, context);
@@ -171,6 +174,50 @@ run_load(Oid stream)
 	}
 	AtEOXact_GUC(true, level);
 	return aggregates;
+}
+
+List *
+run_load(Oid stream)
+{
+	return load(stream, InvalidOid);
+}
+
+Aggregate *
+run_load_one(Oid stream, Oid view)
+{
+	List *found = load(stream, view);
+
+	if (found == NIL)
+		elog(ERROR, "aggregate \"%s\" is gone", stream_name(view));
+	return linitial(found);
+}
+
+static List *
+add_statement(List *statements, const char *name, const char *sql)
+{
+	RunStatement *statement = palloc(sizeof(RunStatement));
+
+	statement->name = name;
+	statement->sql = sql;
+	return lappend(statements, statement);
+}
+
+List *
+run_statements(const Aggregate *aggregate)
+{
+	List *statements = NIL;
+	ListCell *cell;
+
+	foreach (cell, aggregate->statements)
+	{
+		const BatchStatement *statement = lfirst(cell);
+		const char *of = foreach_current_index(cell) ? psprintf(" of %s", statement->name) : "";
+
+		if (statement->grouping)
+			statements = add_statement(statements, psprintf("rows%s", of), statement->rows.sql);
+		statements = add_statement(statements, psprintf("upsert%s", of), statement->whole.sql);
+	}
+	return statements;
 }
 
 Bitmapset *

@@ -26,9 +26,6 @@
 #include "rules.h"
 #include "streamagg.h"
 
-/* A query without GROUP BY has one group, under this constant key. */
-#define SINGLE_KEY "_k1"
-
 /* The qualified name of an expression's type, with its parameters. */
 char *
 rewrite_type_of(const Node *expression)
@@ -207,7 +204,7 @@ rewrite_key_list(const Definition *definition)
 		appendStringInfo(&list, "%s%s", i ? ", " : "",
 						 quote_identifier(definition->keys[i].column));
 	if (definition->nkeys == 0)
-		appendStringInfoString(&list, SINGLE_KEY);
+		appendStringInfoString(&list, REWRITE_SINGLE_KEY);
 	return list.data;
 }
 
@@ -284,10 +281,10 @@ rewrite_upsert(const Definition *whole, const char *state, bool grouped)
 		upsert->merges = rewrite_add_merges(upsert->merges, &definition->calls[i]);
 	}
 	appendStringInfoString(&sql, ", updated_at)");
-	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, true));
+	upsert->insert = psprintf("%s\n%s", sql.data, partial_select(definition, true));
 	upsert->rows = psprintf("SELECT i.* FROM %s", rewrite_pairs(definition));
 	if (grouped)
-		upsert->groups = psprintf("%s %s", sql.data, group_select(definition));
+		upsert->groups = psprintf("%s\n%s", sql.data, group_select(definition));
 	return upsert;
 }
 
@@ -298,7 +295,7 @@ rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *o
 	ListCell *cell;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "%s ON CONFLICT (%s) DO UPDATE SET ", insert, upsert->keys);
+	appendStringInfo(&sql, "%s\nON CONFLICT (%s) DO UPDATE SET ", insert, upsert->keys);
 	foreach (cell, upsert->merges)
 	{
 		const StateMerge *merge = lfirst(cell);
@@ -347,7 +344,7 @@ rewrite_create_table(const Definition *definition, const char *state)
 		rewrite_append_column(&sql, definition->keys[i].column,
 							  list_nth(partial->targetList, at++));
 	if (definition->nkeys == 0)
-		rewrite_append_column(&sql, SINGLE_KEY, list_nth(partial->targetList, at++));
+		rewrite_append_column(&sql, REWRITE_SINGLE_KEY, list_nth(partial->targetList, at++));
 	for (int i = 0; i < definition->ncalls; i++)
 		for (int j = 0; j < definition->calls[i].rule->count; j++)
 			rewrite_append_column(&sql, definition->calls[i].columns[j],

@@ -9,6 +9,8 @@
 #include "rewrite.h"
 
 #define REWRITE_BY_BYTES " COLLATE pg_catalog.\"C\""
+/* A query without GROUP BY has one group, under this constant key. */
+#define REWRITE_SINGLE_KEY "_k1"
 
 /* A copy of the expression becomes the next column of a SELECT. */
 extern void rewrite_add_target(List **targets, Node *expression, char *name);

@@ -171,15 +171,23 @@ run_rows(const RowRun *run)
 	SPI_finish();
 }
 
-void
-run_empty(Oid stream, const char *sql)
+ScanOffer
+run_no_rows(Oid stream)
 {
 	Relation rel = relation_open(stream, AccessShareLock);
 	ScanOffer none = {stream,
 					  batch_create(CurrentMemoryContext, RelationGetNumberOfAttributes(rel))};
-	ScanOffer before;
 
 	relation_close(rel, NoLock);
+	return none;
+}
+
+void
+run_empty(Oid stream, const char *sql)
+{
+	ScanOffer none = run_no_rows(stream);
+	ScanOffer before;
+
 	before = scan_offer(&none);
 	PG_TRY();
 	{

@@ -38,8 +38,8 @@ typedef struct Aggregate
 	char *name;
 	bool drops_late;
 	int64 lateness; /* microseconds */
-	Window
-		judged; /* whose end says when a row is late: the window, or that of a rollup's aggregate */
+	Window judged;	/* says when a row is late: the window, or that of the aggregate of a rollup */
+	const Definition *definition;
 	char *timezone; /* settings of the definition */
 	char *datestyle;
 	char *intervalstyle;
@@ -56,11 +56,22 @@ typedef struct Aggregate
  * safe search_path as the stream's owner.
  */
 extern List *run_load(Oid stream);
+/* One of them, whatever is wrong with the others. */
+extern Aggregate *run_load_one(Oid stream, Oid view);
 extern void run_free(List *aggregates);
 extern void run_free_plan(OwnPlan *own);
 
 /* The columns that some of them reads. */
 extern Bitmapset *run_columns(const List *aggregates);
+
+/* What a batch runs of an aggregate, in this order: a List of RunStatement. */
+typedef struct RunStatement
+{
+	const char *name;
+	const char *sql;
+} RunStatement;
+
+extern List *run_statements(const Aggregate *aggregate);
 
 /* A statement of an aggregate over some rows of a batch. */
 typedef struct RowRun
@@ -92,6 +103,8 @@ extern void run_count_late(Aggregate *aggregate, const Batch *batch, bool *late)
 extern void
 run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregate **current);
 
+/* A scan of the stream that returns no row, in the current context. */
+extern ScanOffer run_no_rows(Oid stream);
 /* Runs a statement over no rows, inside SPI: a running total's first row. */
 extern void run_empty(Oid stream, const char *sql);
 

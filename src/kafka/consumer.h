@@ -89,8 +89,8 @@ extern bool kafka_consumer_feel_pulse(KafkaConsumer *consumer, KafkaPulse *pulse
 /* Offsets by time, from the brokers: of several partitions, or of one. */
 extern void kafka_consumer_look_up(KafkaConsumer *consumer, KafkaLookup *lookups, int count);
 extern int64 kafka_consumer_offset(KafkaConsumer *consumer, int32 partition, int64 time);
-/* The end within a slice; false when no broker says so. */
-extern bool kafka_consumer_peek_end(KafkaConsumer *consumer, int32 partition, int64 *end);
+/* The same within a slice; false when no broker says so, of one of them at least. */
+extern bool kafka_consumer_peek(KafkaConsumer *consumer, KafkaLookup *lookups, int count);
 /* The end that the last fetch told of, -1 when unknown; never waits. */
 extern int64 kafka_consumer_high_offset(KafkaConsumer *consumer, int32 partition);
 

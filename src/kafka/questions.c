@@ -96,13 +96,9 @@ ask_offsets(KafkaConsumer *consumer, KafkaLookup *lookups, int count, bool far)
 }
 
 bool
-kafka_consumer_peek_end(KafkaConsumer *consumer, int32 partition, int64 *end)
+kafka_consumer_peek(KafkaConsumer *consumer, KafkaLookup *lookups, int count)
 {
-	KafkaLookup lookup = {partition, KAFKA_LAST, -1};
-	bool known = ask_offsets(consumer, &lookup, 1, false) == 0;
-
-	*end = lookup.offset;
-	return known;
+	return ask_offsets(consumer, lookups, count, false) == 0;
 }
 
 void

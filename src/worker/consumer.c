@@ -286,6 +286,18 @@ collect(double *first)
 	return false;
 }
 
+/* Brokers are asked for idle partitions however busy the others are. */
+static bool
+find_work(double *start)
+{
+	bool has_collected = collect(start);
+	bool has_idle = reader_finds_idle(worker.reader, worker.definitions.stream);
+
+	return has_collected || has_idle ||
+		   reader_closes_all(worker.reader, worker.definitions.stream) ||
+		   reader_is_pinned(worker.reader);
+}
+
 /* Nothing to do: memory goes back to the kernel, at once after much, else now and then. */
 static void
 rest(void)
@@ -322,9 +334,7 @@ consume(void)
 		standing_report_waiting(worker.slot, waiting);
 		if (reader_has_changed(worker.reader, worker.definitions.stream))
 			assign();
-		if (collect(&start) || reader_finds_idle(worker.reader, worker.definitions.stream) ||
-			reader_closes_all(worker.reader, worker.definitions.stream) ||
-			reader_is_pinned(worker.reader))
+		if (find_work(&start))
 		{
 			double collected = reader_clock();
 

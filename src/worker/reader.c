@@ -78,6 +78,7 @@ copy_committed(ReaderPartition *to, const Partition *from)
 	to->last = from->last;
 	to->idle = from->idle;
 	to->last_number = -1;
+	to->is_confirmed = false;
 }
 
 void
@@ -109,11 +110,20 @@ start_offset(Reader *reader, const StartFrom *start, int32 partition)
 	return offset;
 }
 
+/* What came while nobody looked is not known: it is idle once this process has seen that it is. */
+static void
+make_active(Partition *partition)
+{
+	partition->touched = partition->touched || partition->idle;
+	partition->idle = false;
+}
+
 void
 reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 {
 	int count = kafka_consumer_partitions(reader->consumer);
 	int known = highest_known(ingest->progress);
+	bool is_first = reader->partitions == NULL;
 
 	if (count < known)
 		refuse_shrunk_topic(stream, known, count);
@@ -129,6 +139,8 @@ reader_assign(Reader *reader, const Stream *stream, Ingest *ingest)
 			partition = progress_partition(
 				ingest->progress, i,
 				start_offset(reader, known == 0 ? &stream->start_from : NULL, i));
+		if (is_first)
+			make_active(partition);
 		memset(&reader->partitions[i], 0, sizeof(ReaderPartition));
 		copy_committed(&reader->partitions[i], partition);
 		reader->partitions[i].heard = reader_clock();
@@ -244,7 +256,7 @@ note_message(Reader *reader, const Stream *stream, int number, double now)
 	{
 		if (offset >= partition->next_offset)
 		{
-			partition->at_end = false;
+			partition->at_end = partition->is_confirmed = false;
 			partition->last_number = number;
 			return true;
 		}
@@ -326,24 +338,58 @@ is_due(const ReaderPartition *partition, const Stream *stream, double now)
 		   now - partition->at_end_since >= stream->idle_timeout / 1000.0;
 }
 
-bool
-reader_finds_idle(Reader *reader, const Stream *stream)
+/* The partitions that are due; there is room for all. */
+static int
+find_due(const Reader *reader, const Stream *stream, KafkaLookup *lookups)
 {
 	double now = reader_clock();
+	int count = 0;
+	int64 high;
 
 	for (int i = 0; i < reader->count; i++)
 	{
-		ReaderPartition *partition = &reader->partitions[i];
-		int64 end;
-
-		if (!is_due(partition, stream, now) || is_pinned(reader, i, &end))
+		if (!is_due(&reader->partitions[i], stream, now) || is_pinned(reader, i, &high))
 			continue;
-		if (kafka_consumer_peek_end(reader->consumer, i, &end) && end <= partition->next_offset)
-			return true;
-		/* no broker says so: not idle for what we know; ask again soon */
-		partition->at_end_since = now - stream->idle_timeout / 1000.0 + CONFIRM_AGAIN_MS;
+		lookups[count].partition = i;
+		lookups[count++].time = KAFKA_LAST;
 	}
-	return false;
+	return count;
+}
+
+/* Where no broker says so a partition is not idle for what we know; it is asked for again soon. */
+static bool
+confirm(Reader *reader, const Stream *stream, const KafkaLookup *lookup, bool known)
+{
+	ReaderPartition *partition = &reader->partitions[lookup->partition];
+
+	partition->is_confirmed = known && lookup->offset <= partition->next_offset;
+	if (!partition->is_confirmed)
+		partition->at_end_since = reader_clock() - stream->idle_timeout / 1000.0 + CONFIRM_AGAIN_MS;
+	return partition->is_confirmed;
+}
+
+/*
+ * All are asked for at once.  One without a broker keeps the others from an answer; and where the library
+ * had to look for the leaders first, the slice was over: then one by one, up to the first without.
+ */
+bool
+reader_finds_idle(Reader *reader, const Stream *stream)
+{
+	KafkaLookup *lookups = palloc(sizeof(KafkaLookup) * Max(reader->count, 1));
+	int count = find_due(reader, stream, lookups);
+	bool known = count > 0 && kafka_consumer_peek(reader->consumer, lookups, count);
+	bool found = false;
+
+	for (int i = 0; i < count; i++)
+	{
+		bool one_known = known || kafka_consumer_peek(reader->consumer, &lookups[i], 1);
+
+		found |= confirm(reader, stream, &lookups[i], one_known);
+		if (!one_known)
+			break;
+	}
+	pfree(lookups);
+	return found;
 }
 
 void
@@ -356,8 +402,8 @@ reader_mark_idle(Reader *reader, Ingest *ingest, const Stream *stream)
 	{
 		Partition *partition = progress_find(ingest->progress, i);
 
-		if (partition == NULL || !is_due(&reader->partitions[i], stream, now) ||
-			is_pinned(reader, i, &high))
+		if (partition == NULL || !reader->partitions[i].is_confirmed ||
+			!is_due(&reader->partitions[i], stream, now) || is_pinned(reader, i, &high))
 			continue;
 		partition->idle = true;
 		partition->touched = true;

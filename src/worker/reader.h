@@ -16,6 +16,7 @@ typedef struct ReaderPartition
 	bool idle;
 	int last_number; /* of the last record taken; -1: none */
 	bool at_end;
+	bool is_confirmed;	 /* a broker says that there is no more, since idle_timeout was over */
 	double at_end_since; /* monotonic milliseconds */
 	double short_since;	 /* the same: the log ended before next_offset; 0: it did not */
 	double heard;		 /* likewise: the last message or end */

@@ -59,6 +59,7 @@ my %story = (
     'aggregates' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.aggregates ORDER BY aggregate::text},
     'merge rules' => q{SELECT * FROM streamagg.merge_rules ORDER BY aggregate},
     'partitions' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.partitions ORDER BY stream::text, partition},
+    'lateness' => q{SELECT l.* FROM streamagg.lateness_profile('"Odd ""schema"""."S''1"') l},
     'batches' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.batches ORDER BY stream::text, batch},
     'quarantine' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.quarantine ORDER BY partition, record_offset},
     'definitions' => q{SELECT c.oid::regclass, pg_get_viewdef(c.oid), pg_get_userbyid(relowner), relacl FROM pg_class c WHERE relkind = 'v' AND relnamespace = '"Odd ""schema"""'::regnamespace ORDER BY relname},

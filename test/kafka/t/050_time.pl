@@ -72,11 +72,18 @@ $kafka->produce('events', record(0, 190));
 wait_until('the windows before it', sub { final() eq '2' });
 
 # B11: partitions added later are found, listed and read from their beginning.
+my $closing = watermark();
+sql(q{ALTER FOREIGN TABLE events OPTIONS (SET idle_timeout '1 hour')});
 $kafka->add_partitions('events', 3);
-$kafka->produce('events', record(2, 200), record(2, 201));
-wait_until('the new partition',
-    sub { sql(q{SELECT read FROM streamagg.partitions WHERE partition = 2}) eq '2' });
-is(sql(q{SELECT start_offset FROM streamagg.partitions WHERE partition = 2}), 0, 'from its beginning');
+wait_until('the new partition', sub { sql(q{SELECT count(*) FROM streamagg.partitions}) eq '3' });
+$kafka->produce('events', record(0, 250), record(1, 250));
+is(sql(q{SELECT streamagg.wait_for('events')}), 't', 'the others go on');
+is(watermark(), $closing, 'B11: a new partition leaves the closing watermark where it is');
+$kafka->produce('events', record(2, 0), record(2, 201));
+wait_until('its rows', sub { sql(q{SELECT read FROM streamagg.partitions WHERE partition = 2}) eq '2' });
+is(sql(q{SELECT start_offset FROM streamagg.partitions WHERE partition = 2}), 0, 'it is read from its beginning');
+is(watermark(), '2023-11-14 22:17:11+00', 'and is the lowest now');
+is(sql(q{SELECT late_rows FROM streamagg.aggregates}), 2, 'its first row met the closing watermark');
 
 # G7: where the broker's time counts, a producer's clock does not: max_future goes by the record's time.
 foreach my $time ([ 'CreateTime', 'quarantined' ], [ 'LogAppendTime', 'accepted' ])
@@ -91,6 +98,17 @@ foreach my $time ([ 'CreateTime', 'quarantined' ], [ 'LogAppendTime', 'accepted'
     is(sql(qq{SELECT streamagg.wait_for('$name')}), 't', "$kind: caught up");
     is(sql(qq{SELECT $counter FROM streamagg.partitions WHERE stream = '$name'::regclass}), 1, "G7: $kind: $counter");
 }
+# The broker's time as the event time: rows are in order whatever their producers' clocks say.
+$kafka->create_topic('appended', 1, 'message.timestamp.type=LogAppendTime');
+sql(q{CREATE FOREIGN TABLE appended (n int, at timestamptz OPTIONS (meta 'timestamp') NOT NULL)
+  SERVER kafka OPTIONS (topic 'appended', event_time 'at', watermark_delay '0 s');
+  SELECT streamagg.create_aggregate('of_appended', $$SELECT w.window_start, w.window_end, count(*) AS n
+    FROM appended, streamagg.tumble(at, '1 day') w GROUP BY 1, 2$$);
+  SELECT streamagg.start('appended')});
+$kafka->produce('appended', map { sprintf "0\t\\N\t{\"n\": %d}\t%d", $_, (time - $_ * 86400) * 1000 } 1 .. 3);
+is(sql(q{SELECT streamagg.wait_for('appended')}), 't', 'LogAppendTime: caught up');
+is(sql(q{SELECT rows_in, late_rows FROM streamagg.aggregates WHERE stream = 'appended'::regclass}), '3|0', 'G7: no row is late');
+is(sql(q{SELECT delay FROM streamagg.lateness_profile('appended') WHERE note ~ 'max'}), '00:00:00', 'nor out of order');
 accounting_is_right($node, 'postgres');
 verify_is_empty($node, 'postgres');
 server_is_unharmed($node);

@@ -72,6 +72,7 @@ subtest 'nothing has changed' => sub {
 subtest 'a rule has changed while the stream runs' => sub {
     my $pid = worker_pid($node, 'postgres', 'r');
     my $offsets = sql('SELECT partition, next_offset, watermark, read FROM streamagg.partitions ORDER BY 1');
+    my $lateness = sql(q{SELECT l.* FROM streamagg.lateness_profile('r') l});
     sql('ALTER FOREIGN TABLE r DROP CONSTRAINT small; ALTER FOREIGN TABLE r ADD CONSTRAINT small CHECK (n < 15)');
     sql(q{BEGIN; SELECT streamagg.retry_quarantine('r'); ROLLBACK});
     is(statuses('r'), 'failed 12', 'a retry that is rolled back leaves nothing');
@@ -80,6 +81,7 @@ subtest 'a rule has changed while the stream runs' => sub {
     is(retry('r', q{'small' = ANY (failed_rules)}), '7|2|5', 'the others; what was accepted is not taken again');
     is(retry('r'), '7|0|7', 'what is left');
     is(sql('SELECT partition, next_offset, watermark, read FROM streamagg.partitions ORDER BY 1'), $offsets, 'no offset and no watermark moves');
+    is(sql(q{SELECT l.* FROM streamagg.lateness_profile('r') l}), $lateness, 'they do not count as rows that came late');
     is(sql(q{SELECT sum(late_rows) FROM streamagg.aggregates WHERE aggregate = 'r_punctual'::regclass}), 5, 'they are late, and counted');
     is(sql('SELECT sum(c) FROM r_punctual'), 11, 'the aggregate without late rows has not got them');
     is_right('r');
