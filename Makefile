@@ -80,8 +80,11 @@ OBJS = \
 	src/fdw/topic_scan.o \
 	src/fdw/validator.o \
 	src/aggregate/analyze.o \
+	src/aggregate/as_of.o \
 	src/aggregate/backfill.o \
 	src/aggregate/calls.o \
+	src/aggregate/close_hook.o \
+	src/aggregate/closing.o \
 	src/aggregate/columns.o \
 	src/aggregate/coverage.o \
 	src/aggregate/create.o \
@@ -94,6 +97,7 @@ OBJS = \
 	src/aggregate/late.o \
 	src/aggregate/load.o \
 	src/aggregate/names.o \
+	src/aggregate/on_close.o \
 	src/aggregate/poison.o \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \

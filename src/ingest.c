@@ -11,6 +11,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "aggregate/close_hook.h"
+#include "aggregate/closing.h"
 #include "aggregate/poison.h"
 #include "aggregate/run.h"
 #include "archive.h"
@@ -433,6 +435,9 @@ ingest_finish(Ingest *ingest, bool close_all)
 	sum_counters(ingest);
 	closing = progress_closing(ingest->progress, stream->watermark_delay, close_all);
 	progress_store(ingest->progress, closing, ingest->again ? NULL : &ingest->times);
+	/* behind the watermark, which they shall see; an aggregate's own hook must not push into its stream */
+	closing_announce(ingest->aggregates, ingest->progress->closing, closing);
+	ingest->next_hook = close_hook_run(stream->relid, ingest->aggregates);
 	ingest_leave(ingest);
 	return closing;
 }
@@ -452,6 +457,7 @@ ingest_whole(Stream *stream, bool again, IngestFeed feed, void *argument)
 	PG_TRY();
 	{
 		ingest->aggregates = run_load(stream->relid);
+		close_hook_lock_views(ingest->aggregates);
 		ingest->archive = archive_load(stream);
 		ingest_plan(stream, ingest->aggregates);
 		ingest_feed(ingest, feed, argument);

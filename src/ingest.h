@@ -25,6 +25,7 @@ typedef struct Ingest
 	struct Archive *archive; /* the caller sets it as the aggregates; NULL: none */
 	struct Dedup *dedup;	 /* NULL: no dedup_key */
 	BatchTimes times;
+	TimestampTz next_hook; /* when a hook is to be tried again; infinity: never */
 } Ingest;
 
 /*

@@ -40,27 +40,35 @@ static CatalogStatement forget_aggregate = {
 	" RETURNING state_table, definition),"
 	" p AS (DELETE FROM streamagg.aggregate_progress"
 	" WHERE state_table IN (SELECT state_table FROM d)),"
-	" b AS (DELETE FROM streamagg.backfill_log WHERE aggregate = $1)"
+	" b AS (DELETE FROM streamagg.backfill_log WHERE aggregate = $1),"
+	" h AS (DELETE FROM streamagg.close_hook WHERE aggregate = $1),"
+	" q AS (DELETE FROM streamagg.close_queue WHERE aggregate = $1)"
 	" SELECT state_table, definition FROM d",
 	1,
 	{REGCLASSOID},
 	NULL};
 
 static CatalogStatement freeze_aggregates = {
-	"UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
+	"WITH f AS (UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
 	" frozen = coalesce((SELECT closing FROM streamagg.stream_progress p WHERE p.stream = $1),"
-	" '-infinity') WHERE stream = $1 RETURNING aggregate",
+	" '-infinity') WHERE stream = $1 RETURNING aggregate),"
+	" h AS (DELETE FROM streamagg.close_hook WHERE aggregate IN (SELECT aggregate FROM f)),"
+	" q AS (DELETE FROM streamagg.close_queue WHERE aggregate IN (SELECT aggregate FROM f))"
+	" SELECT aggregate FROM f",
 	1,
 	{REGCLASSOID},
 	NULL};
 
 static CatalogStatement freeze_undefined = {
-	"UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
+	"WITH f AS (UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
 	" frozen = coalesce((SELECT closing FROM streamagg.stream_progress p"
 	" WHERE p.stream = a.stream), '-infinity')"
 	" WHERE definition IS NOT NULL"
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.definition)"
-	" RETURNING aggregate",
+	" RETURNING aggregate),"
+	" h AS (DELETE FROM streamagg.close_hook WHERE aggregate IN (SELECT aggregate FROM f)),"
+	" q AS (DELETE FROM streamagg.close_queue WHERE aggregate IN (SELECT aggregate FROM f))"
+	" SELECT aggregate FROM f",
 	0,
 	{InvalidOid},
 	NULL};

@@ -9,6 +9,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog.h"
+#include "closing.h"
 #include "definition.h"
 #include "run.h"
 #include "stream.h"
@@ -18,7 +19,8 @@
 static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
 	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
-	" a.intervalstyle, a.key_columns, a.state_columns"
+	" a.intervalstyle, a.key_columns, a.state_columns,"
+	" EXISTS (SELECT FROM streamagg.close_hook h WHERE h.aggregate = a.aggregate)"
 	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1 ORDER BY a.state_table::oid",
 	1,
 	{REGCLASSOID},
@@ -64,6 +66,7 @@ read_row(uint64 row, MemoryContext context)
 	loaded->query = pstrdup(query);
 	loaded->keys = catalog_text_list(row, 9, context);
 	loaded->states = catalog_text_list(row, 10, context);
+	aggregate->has_hook = DatumGetBool(catalog_value(row, 11, &isnull));
 	MemoryContextSwitchTo(old);
 	return loaded;
 }
@@ -84,6 +87,8 @@ understand(Loaded *loaded)
 	upsert = rewrite_upsert(definition, stream_name(aggregate->state), aggregate->grouping != NULL);
 	aggregate->upsert = upsert;
 	aggregate->rows.sql = upsert->rows;
+	aggregate->closing.sql =
+		closing_sql(definition, stream_name(aggregate->state), aggregate->lateness);
 	aggregate->whole.sql =
 		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
 }
@@ -153,5 +158,6 @@ run_free(List *aggregates)
 
 		run_free_plan(&aggregate->rows);
 		run_free_plan(&aggregate->whole);
+		run_free_plan(&aggregate->closing);
 	}
 }

@@ -39,6 +39,8 @@ typedef struct Aggregate
 	int64 late_rows;
 	int64 late_pairs;
 	Bitmapset *columns; /* of the stream, that the query reads */
+	OwnPlan closing;	/* the windows that a step of the closing watermark closes; see closing.c */
+	bool has_hook;		/* see close_hook.h */
 	int together;		/* rows of this batch that failed only behind others */
 } Aggregate;
 
@@ -100,6 +102,8 @@ typedef struct OwnerScope
 
 extern void run_enter_owner(Oid stream, OwnerScope *scope);
 extern void run_leave_owner(const OwnerScope *scope);
+/* The same, and settings that were changed meanwhile are what they were. */
+extern void run_leave_owner_undone(const OwnerScope *scope);
 
 /* An SQL duration to microseconds, as windows count them. */
 extern int64 run_lateness(const Interval *interval);

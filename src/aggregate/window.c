@@ -189,6 +189,45 @@ window_end_of(const Window *window, TimestampTz event_time)
 						truncate_to(window->unit, window->zone, event_time));
 }
 
+TimestampTz
+window_next_end(const Window *window, TimestampTz after)
+{
+	TimestampTz start;
+
+	if (after < MIN_TIMESTAMP + TWO_YEARS || after > END_TIMESTAMP - TWO_YEARS)
+		return DT_NOBEGIN;
+	switch (window->kind)
+	{
+		case WINDOW_TUMBLE:
+			return window_end_of(window, after);
+		case WINDOW_DATE_TRUNC:
+			start = truncate_to(window->unit, window->zone, after);
+			/* where a clock is put back, the next window has the rows of the hour before it, too */
+			return start > after ? start : calendar_end(window->unit, window->zone, start);
+		default:
+			return DT_NOBEGIN;
+	}
+}
+
+int64
+window_longest(const Window *window)
+{
+	int unit;
+
+	switch (window->kind)
+	{
+		case WINDOW_TUMBLE:
+			return window->size;
+		case WINDOW_DATE_TRUNC:
+			unit = find_unit(window->unit);
+			/* zones have changed sides of the date line: a day of 48 hours */
+			return units[unit].time +
+				   (2 * units[unit].days + 32 * units[unit].months) * USECS_PER_DAY;
+		default:
+			return PG_INT64_MAX;
+	}
+}
+
 char *
 window_start_sql(const Window *window, const char *time_sql)
 {

@@ -32,6 +32,15 @@ extern void window_check_unit(const char *unit, const char *zone);
 /* The end of the window that the event falls in; window.kind is not WINDOW_NONE. */
 extern TimestampTz window_end_of(const Window *window, TimestampTz event_time);
 
+/*
+ * No window ends behind the first time and before the one that is returned: where few windows end, nearly
+ * every step of a watermark is settled by it.
+ */
+extern TimestampTz window_next_end(const Window *window, TimestampTz after);
+
+/* Microseconds that a window lasts at the most; PG_INT64_MAX: that is not known. */
+extern int64 window_longest(const Window *window);
+
 /* The SQL expression of the start of the window that a time falls in, under neutral settings. */
 extern char *window_start_sql(const Window *window, const char *time_sql);
 

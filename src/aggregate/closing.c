@@ -1,0 +1,248 @@
+/*
+ * closing.c - finds the windows that a step of the closing watermark closes, and tells of them.
+ *
+ * Which they are follows from the watermark before and after the batch, which is read and written behind
+ * the lock of the stream's progress: so each is found once, and what is told of it is part of the
+ * transaction that closed it.  The state is asked only when an end of a window can lie on the way, and then
+ * its windows are hopped over by the index of its key, however many groups they have.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "common/int.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/timestamp.h"
+
+#include "close_hook.h"
+#include "closing.h"
+#include "rewrite_parts.h"
+#include "streamagg.h"
+
+#define CHANNEL "streamagg_window"
+#define FETCH 1000
+/* Of an aggregate and a batch, one by one. */
+#define MAX_NOTIFICATIONS 1000
+/* Share of the queue of notifications that may be full: when all is, no commit succeeds. */
+#define MAX_QUEUE 0.5
+
+/* ---------------------------------------------------------------- the statement */
+
+static char *
+window_columns(const Definition *definition, const char *alias)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < definition->nwindow; i++)
+		appendStringInfo(&list, "%s%s%s", i ? ", " : "", alias,
+						 quote_identifier(definition->keys[i].column));
+	return list.data;
+}
+
+char *
+closing_sql(const Definition *definition, const char *state, int64 lateness)
+{
+	const char *first;
+	const char *columns;
+	const char *ends;
+
+	if (definition->nwindow == 0)
+		return NULL;
+	first = psprintf("s.%s", quote_identifier(definition->keys[0].column));
+	columns = window_columns(definition, "s.");
+	ends = rewrite_window_end(definition, "s", lateness);
+	return psprintf("WITH RECURSIVE w (%s) AS ("
+					"(SELECT %s FROM %s s WHERE %s > $1 AND %s < $2 ORDER BY %s LIMIT 1)"
+					" UNION ALL SELECT n.* FROM w, LATERAL (SELECT %s FROM %s s"
+					" WHERE (%s) > (%s) AND %s < $2 ORDER BY %s LIMIT 1) n)"
+					" SELECT %s, %s FROM w s WHERE %s > $3 AND %s <= $4",
+					window_columns(definition, ""), columns, state, first, first, columns, columns,
+					state, columns, window_columns(definition, "w."), first, columns, first,
+					rewrite_window_end(definition, "s", 0), ends, ends);
+}
+
+/* Each of its steps is to go down the index: the planner may not know yet how much there is. */
+static Portal
+open_cursor(Aggregate *aggregate, Datum *values)
+{
+	static Oid types[4] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	int level = NewGUCNestLevel();
+	Portal portal;
+
+	run_apply_neutral_settings();
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	if (aggregate->closing.plan == NULL)
+	{
+		aggregate->closing.plan = SPI_prepare(aggregate->closing.sql, lengthof(types), types);
+		if (aggregate->closing.plan == NULL || SPI_keepplan(aggregate->closing.plan) != 0)
+			elog(ERROR, "could not prepare the closing of aggregate \"%s\"", aggregate->name);
+	}
+	portal = SPI_cursor_open(NULL, aggregate->closing.plan, values, NULL, false);
+	AtEOXact_GUC(true, level);
+	return portal;
+}
+
+/* ---------------------------------------------------------------- notifications */
+
+/* A listener that does not take its notifications must not stop the stream. */
+static bool
+may_notify(void)
+{
+	if (DatumGetFloat8(OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE)) <= MAX_QUEUE)
+		return true;
+	ereport(LOG,
+			(errmsg("closed windows are not notified: the queue of notifications is half full"),
+			 errhint("A session listens, but does not end its transaction.")));
+	return false;
+}
+
+static void
+append_time(StringInfo payload, const char *name, TimestampTz time)
+{
+	char text[MAXDATELEN + 1];
+	int utc = 0;
+
+	JsonEncodeDateTime(text, TimestampTzGetDatum(time), TIMESTAMPTZOID, &utc);
+	appendStringInfo(payload, ", \"%s\": \"%s\"", name, text);
+}
+
+static void
+begin_payload(StringInfo payload, const char *aggregate)
+{
+	initStringInfo(payload);
+	appendStringInfoString(payload, "{\"aggregate\": ");
+	escape_json(payload, aggregate);
+}
+
+static void
+notify_window(const char *aggregate, TimestampTz start, TimestampTz end)
+{
+	StringInfoData payload;
+
+	begin_payload(&payload, aggregate);
+	append_time(&payload, "window_start", start);
+	append_time(&payload, "window_end", end);
+	appendStringInfoChar(&payload, '}');
+	Async_Notify(CHANNEL, payload.data);
+	pfree(payload.data);
+}
+
+static void
+notify_rest(const char *aggregate, int64 count, TimestampTz from, TimestampTz to)
+{
+	StringInfoData payload;
+
+	begin_payload(&payload, aggregate);
+	appendStringInfo(&payload, ", \"windows\": " INT64_FORMAT, count);
+	append_time(&payload, "from", from);
+	append_time(&payload, "to", to);
+	appendStringInfoChar(&payload, '}');
+	Async_Notify(CHANNEL, payload.data);
+	pfree(payload.data);
+}
+
+/* ---------------------------------------------------------------- closed windows */
+
+/* Of one aggregate and batch. */
+typedef struct Told
+{
+	const Aggregate *aggregate;
+	bool notifies;
+	int64 count;
+	TimestampTz from; /* of those that were not told one by one */
+	TimestampTz to;
+} Told;
+
+static void
+tell_window(Told *told, TimestampTz start, TimestampTz end)
+{
+	if (++told->count <= MAX_NOTIFICATIONS)
+	{
+		if (told->notifies)
+			notify_window(told->aggregate->name, start, end);
+		return;
+	}
+	told->from = Min(told->from, start);
+	told->to = Max(told->to, end);
+}
+
+/* The rows of the last fetch. */
+static void
+tell_fetched(Told *told)
+{
+	Datum *starts = palloc(sizeof(Datum) * SPI_processed);
+	Datum *ends = palloc(sizeof(Datum) * SPI_processed);
+	int count = (int) SPI_processed;
+	bool isnull;
+
+	for (int i = 0; i < count; i++)
+	{
+		starts[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		ends[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
+		tell_window(told, DatumGetTimestampTz(starts[i]), DatumGetTimestampTz(ends[i]));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	if (told->aggregate->has_hook)
+		close_hook_add(told->aggregate->view, starts, ends, count);
+	pfree(starts);
+	pfree(ends);
+}
+
+static TimestampTz
+earlier(TimestampTz time, int64 by)
+{
+	int64 found;
+
+	if (TIMESTAMP_NOT_FINITE(time) || pg_sub_s64_overflow(time, by, &found))
+		return DT_NOBEGIN;
+	return found;
+}
+
+static void
+announce(Aggregate *aggregate, TimestampTz before, TimestampTz after)
+{
+	TimestampTz from = earlier(before, aggregate->lateness);
+	TimestampTz to = earlier(after, aggregate->lateness);
+	Told told = {aggregate, false, 0, DT_NOEND, DT_NOBEGIN};
+	Datum values[4] = {TimestampTzGetDatum(earlier(from, window_longest(&aggregate->window))),
+					   TimestampTzGetDatum(to), TimestampTzGetDatum(before),
+					   TimestampTzGetDatum(after)};
+	Portal portal;
+
+	if (window_next_end(&aggregate->window, from) > to)
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	portal = open_cursor(aggregate, values);
+	for (SPI_cursor_fetch(portal, true, FETCH); SPI_processed > 0;
+		 SPI_cursor_fetch(portal, true, FETCH))
+	{
+		if (told.count == 0)
+			told.notifies = may_notify();
+		tell_fetched(&told);
+	}
+	SPI_cursor_close(portal);
+	SPI_finish();
+	if (told.notifies && told.count > MAX_NOTIFICATIONS)
+		notify_rest(aggregate->name, told.count - MAX_NOTIFICATIONS, told.from, told.to);
+}
+
+void
+closing_announce(List *aggregates, TimestampTz before, TimestampTz after)
+{
+	ListCell *cell;
+
+	if (after <= before)
+		return;
+	foreach (cell, aggregates)
+		if (((Aggregate *) lfirst(cell))->closing.sql)
+			announce(lfirst(cell), before, after);
+}
