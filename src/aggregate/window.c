@@ -162,6 +162,8 @@ calendar_end(const char *unit, const char *zone, TimestampTz start)
 	step.day = units[found].days;
 	step.month = units[found].months;
 	local = DirectFunctionCall2(timestamptz_zone, zone_text, TimestampTzGetDatum(start));
+	/* a day whose midnight a clock leaves out starts later, and ends at midnight all the same */
+	local = DirectFunctionCall2(timestamp_trunc, CStringGetTextDatum(unit), local);
 	local = DirectFunctionCall2(timestamp_pl_interval, local, IntervalPGetDatum(&step));
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone_text, local));
 }
