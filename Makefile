@@ -85,6 +85,7 @@ OBJS = \
 	src/aggregate/calls.o \
 	src/aggregate/close_hook.o \
 	src/aggregate/closing.o \
+	src/aggregate/closing_late.o \
 	src/aggregate/columns.o \
 	src/aggregate/coverage.o \
 	src/aggregate/create.o \

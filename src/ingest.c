@@ -428,6 +428,7 @@ ingest_finish(Ingest *ingest, bool close_all)
 	const Stream *stream = ingest->stream;
 	TimestampTz closing;
 
+	closing_look_back(ingest->aggregates, stream->batch, ingest->progress->closing);
 	aggregate(ingest);
 	archive_write(ingest->archive, stream);
 	dedup_store(ingest->dedup, stream->batch);

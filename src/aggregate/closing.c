@@ -3,7 +3,7 @@
  *
  * Which they are follows from the watermark before and after the batch, which is read and written behind
  * the lock of the stream's progress: so each is found once, and what is told of it is part of the
- * transaction that closed it.  The state is asked only when an end of a window can lie on the way, and then
+ * transaction that closed it.  closing_late.c finds those that late rows make.  The state is asked only when an end of a window can lie on the way, and then
  * its windows are hopped over by the index of its key, however many groups they have.
  */
 #include "postgres.h"
@@ -21,7 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "close_hook.h"
-#include "closing.h"
+#include "closing_parts.h"
 #include "rewrite_parts.h"
 #include "streamagg.h"
 
@@ -159,45 +159,67 @@ typedef struct Told
 	int64 count;
 	TimestampTz from; /* of those that were not told one by one */
 	TimestampTz to;
+	int buffered; /* for the hook */
+	Datum starts[FETCH];
+	Datum ends[FETCH];
 } Told;
 
 static void
-tell_window(Told *told, TimestampTz start, TimestampTz end)
+flush_to_hook(Told *told)
 {
-	if (++told->count <= MAX_NOTIFICATIONS)
-	{
-		if (told->notifies)
-			notify_window(told->aggregate->name, start, end);
-		return;
-	}
-	told->from = Min(told->from, start);
-	told->to = Max(told->to, end);
+	if (told->buffered > 0)
+		close_hook_add(told->aggregate->view, told->starts, told->ends, told->buffered);
+	told->buffered = 0;
 }
 
-/* The rows of the last fetch. */
 static void
-tell_fetched(Told *told)
+tell_window(void *argument, TimestampTz start, TimestampTz end)
 {
-	Datum *starts = palloc(sizeof(Datum) * SPI_processed);
-	Datum *ends = palloc(sizeof(Datum) * SPI_processed);
-	int count = (int) SPI_processed;
+	Told *told = argument;
+
+	if (told->count++ == 0)
+		told->notifies = may_notify();
+	if (told->count > MAX_NOTIFICATIONS)
+	{
+		told->from = Min(told->from, start);
+		told->to = Max(told->to, end);
+	}
+	else if (told->notifies)
+		notify_window(told->aggregate->name, start, end);
+	if (!told->aggregate->has_hook)
+		return;
+	told->starts[told->buffered] = TimestampTzGetDatum(start);
+	told->ends[told->buffered++] = TimestampTzGetDatum(end);
+	if (told->buffered == FETCH)
+		flush_to_hook(told);
+}
+
+void
+closing_find(Aggregate *aggregate, Datum *values, ClosingSink sink, void *argument)
+{
+	Portal portal;
 	bool isnull;
 
-	for (int i = 0; i < count; i++)
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	portal = open_cursor(aggregate, values);
+	for (SPI_cursor_fetch(portal, true, FETCH); SPI_processed > 0;
+		 SPI_cursor_fetch(portal, true, FETCH))
 	{
-		starts[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-		ends[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
-		tell_window(told, DatumGetTimestampTz(starts[i]), DatumGetTimestampTz(ends[i]));
+		SPITupleTable *table = SPI_tuptable;
+
+		for (uint64 i = 0; i < table->numvals; i++)
+			sink(argument,
+				 DatumGetTimestampTz(SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull)),
+				 DatumGetTimestampTz(SPI_getbinval(table->vals[i], table->tupdesc, 2, &isnull)));
+		SPI_freetuptable(table);
 	}
-	SPI_freetuptable(SPI_tuptable);
-	if (told->aggregate->has_hook)
-		close_hook_add(told->aggregate->view, starts, ends, count);
-	pfree(starts);
-	pfree(ends);
+	SPI_cursor_close(portal);
+	SPI_finish();
 }
 
-static TimestampTz
-earlier(TimestampTz time, int64 by)
+TimestampTz
+closing_earlier(TimestampTz time, int64 by)
 {
 	int64 found;
 
@@ -206,33 +228,18 @@ earlier(TimestampTz time, int64 by)
 	return found;
 }
 
+/* The windows whose ends the watermark has passed on its way. */
 static void
-announce(Aggregate *aggregate, TimestampTz before, TimestampTz after)
+find_passed(Told *told, Aggregate *aggregate, TimestampTz before, TimestampTz after)
 {
-	TimestampTz from = earlier(before, aggregate->lateness);
-	TimestampTz to = earlier(after, aggregate->lateness);
-	Told told = {aggregate, false, 0, DT_NOEND, DT_NOBEGIN};
-	Datum values[4] = {TimestampTzGetDatum(earlier(from, window_longest(&aggregate->window))),
-					   TimestampTzGetDatum(to), TimestampTzGetDatum(before),
-					   TimestampTzGetDatum(after)};
-	Portal portal;
+	TimestampTz from = closing_earlier(before, aggregate->lateness);
+	TimestampTz to = closing_earlier(after, aggregate->lateness);
+	Datum values[4] = {
+		TimestampTzGetDatum(closing_earlier(from, window_longest(&aggregate->window))),
+		TimestampTzGetDatum(to), TimestampTzGetDatum(before), TimestampTzGetDatum(after)};
 
-	if (window_next_end(&aggregate->window, from) > to)
-		return;
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	portal = open_cursor(aggregate, values);
-	for (SPI_cursor_fetch(portal, true, FETCH); SPI_processed > 0;
-		 SPI_cursor_fetch(portal, true, FETCH))
-	{
-		if (told.count == 0)
-			told.notifies = may_notify();
-		tell_fetched(&told);
-	}
-	SPI_cursor_close(portal);
-	SPI_finish();
-	if (told.notifies && told.count > MAX_NOTIFICATIONS)
-		notify_rest(aggregate->name, told.count - MAX_NOTIFICATIONS, told.from, told.to);
+	if (after > before && window_next_end(&aggregate->window, from) <= to)
+		closing_find(aggregate, values, tell_window, told);
 }
 
 void
@@ -240,9 +247,17 @@ closing_announce(List *aggregates, TimestampTz before, TimestampTz after)
 {
 	ListCell *cell;
 
-	if (after <= before)
-		return;
 	foreach (cell, aggregates)
-		if (((Aggregate *) lfirst(cell))->closing.sql)
-			announce(lfirst(cell), before, after);
+	{
+		Aggregate *aggregate = lfirst(cell);
+		Told told = {.aggregate = aggregate, .from = DT_NOEND, .to = DT_NOBEGIN};
+
+		if (aggregate->closing.sql == NULL)
+			continue;
+		closing_find_new(aggregate, before, tell_window, &told);
+		find_passed(&told, aggregate, before, after);
+		flush_to_hook(&told);
+		if (told.notifies && told.count > MAX_NOTIFICATIONS)
+			notify_rest(aggregate->name, told.count - MAX_NOTIFICATIONS, told.from, told.to);
+	}
 }

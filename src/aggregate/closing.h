@@ -14,8 +14,14 @@
 extern char *closing_sql(const Definition *definition, const char *state, int64 lateness);
 
 /*
- * Tells of each window of the aggregates that was open at the one closing watermark and is closed at the
- * other: by NOTIFY, and to its hook.  In the batch's transaction, behind the progress row's lock, once all
+ * Before the batch's rows are in the states: remembers the windows that late rows may add to, of those that
+ * are closed.
+ */
+extern void closing_look_back(List *aggregates, const Batch *batch, TimestampTz closing);
+
+/*
+ * Tells of each window of the aggregates that was not closed at the one closing watermark, or not there,
+ * and is closed at the other: by NOTIFY, and to its hook.  In the batch's transaction, behind the progress row's lock, once all
  * rows are in the states.
  */
 extern void closing_announce(List *aggregates, TimestampTz before, TimestampTz after);
