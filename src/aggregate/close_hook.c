@@ -114,6 +114,7 @@ close_hook_lock_views(const List *aggregates)
 
 static TimeoutId timer = MAX_TIMEOUTS;
 static volatile sig_atomic_t timed_out = false;
+static bool armed = false;
 static int depth = 0; /* a command may push into another stream, whose windows close */
 
 /* As a cancel request: a timeout of statements is set by sessions, not by background workers. */
@@ -134,6 +135,7 @@ begin_timeout(void)
 	if (timer == MAX_TIMEOUTS)
 		timer = RegisterTimeout(USER_TIMEOUT, on_timeout);
 	timed_out = false;
+	armed = true;
 	enable_timeout_after(timer, streamagg_hook_timeout);
 }
 
@@ -141,8 +143,9 @@ begin_timeout(void)
 static bool
 end_timeout(void)
 {
-	if (--depth > 0 || streamagg_hook_timeout == 0)
+	if (--depth > 0 || !armed)
 		return false;
+	armed = false;
 	disable_timeout(timer, false);
 	if (timed_out)
 		QueryCancelPending = false; /* it may have come too late to be noticed */
