@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use IPC::Run qw(start);
 use PostgreSQL::Test::Utils;
 use StreamaggTest;
 use Test::More;
@@ -81,6 +82,24 @@ is(sql(q{SELECT closed + pending FROM streamagg.close_hooks}), '2500', 'the comm
 # a batch gives them a second; others do the rest
 wait_until('all have had their command', sub { sql(q{SELECT streamagg.push('s', '{}')}); sql('SELECT pending FROM streamagg.close_hooks') eq '0' });
 is(sql('SELECT count(*), count(DISTINCT a) FROM report'), '2500|2500', 'each once');
+
+# ---- DROP VIEW waits for a batch whose command will read the view, and not the other way round
+sql(<<'END');
+CREATE FOREIGN TABLE s2 (ts timestamptz NOT NULL) SERVER local OPTIONS (event_time 'ts', watermark_delay '0 s');
+SELECT streamagg.create_aggregate('doomed', 'SELECT w.window_start, w.window_end, count(*) AS n FROM s2, streamagg.tumble(ts, ''1 min'') w GROUP BY 1, 2');
+CREATE TABLE last_words (n bigint);
+SELECT streamagg.on_close('doomed', 'INSERT INTO public.last_words SELECT n FROM public.doomed WHERE window_start = $1');
+END
+my ($in, $said) = ('', '');
+my $batch = start([ 'psql', '-XAqt', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$said, '2>&1');
+$in .= qq{BEGIN; SELECT accepted FROM streamagg.push('s2', ARRAY['{"ts": "2024-01-01T00:00:00Z"}']);\n\\echo pushed\n};
+$batch->pump until $said =~ /pushed/;
+my $drop = start([ 'psql', '-Xqt', '-d', $node->connstr('postgres'), '-c', 'DROP VIEW doomed' ], '<', '/dev/null', '>', \my $dropped, '2>&1');
+wait_until('DROP VIEW waits', sub { sql(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ '^DROP VIEW'}) });
+$in .= qq{SELECT accepted FROM streamagg.push('s2', ARRAY['{"ts": "2024-01-01T00:01:00Z"}']); COMMIT;\n\\q\n};
+ok($batch->finish && $drop->finish, 'both go on') or diag $said . $dropped;
+is(sql('SELECT n FROM last_words'), 1, 'the command has read the view');
+is(sql(q{SELECT to_regclass('doomed') IS NULL}), 't', 'which is dropped');
 
 # ---- a dump has the commands and what waits for them
 sql(<<'END');
