@@ -83,9 +83,13 @@ OBJS = \
 	src/fdw/validator.o \
 	src/aggregate/add_column.o \
 	src/aggregate/analyze.o \
+	src/aggregate/as_of.o \
 	src/aggregate/backfill.o \
 	src/aggregate/calls.o \
 	src/aggregate/coarser.o \
+	src/aggregate/close_hook.o \
+	src/aggregate/closing.o \
+	src/aggregate/closing_late.o \
 	src/aggregate/columns.o \
 	src/aggregate/coverage.o \
 	src/aggregate/create.o \
@@ -101,6 +105,7 @@ OBJS = \
 	src/aggregate/load.o \
 	src/aggregate/names.o \
 	src/aggregate/panes.o \
+	src/aggregate/on_close.o \
 	src/aggregate/poison.o \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \

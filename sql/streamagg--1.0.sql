@@ -293,6 +293,34 @@ COMMENT ON TABLE streamagg.aggregate_progress IS 'Counters of each aggregate, wr
 COMMENT ON COLUMN streamagg.aggregate_progress.began IS 'The offset of each partition that its first batch began at; of other partitions all counts.';
 COMMENT ON COLUMN streamagg.aggregate_progress.included IS 'Starts of the windows that a backfill has filled with what was before.';
 
+CREATE TABLE streamagg.close_hook (
+  aggregate       regclass PRIMARY KEY,
+  command         text NOT NULL,
+  since           timestamptz NOT NULL DEFAULT now(),
+  closed          bigint NOT NULL DEFAULT 0,
+  failures        bigint NOT NULL DEFAULT 0,
+  last_error      text,
+  last_sqlstate   text,
+  last_failed_at  timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE streamagg.close_hook IS 'The commands of on_close(); streamagg.close_hooks shows it.';
+
+CREATE TABLE streamagg.close_queue (
+  aggregate     regclass,
+  window_start  timestamptz,
+  window_end    timestamptz,
+  attempts      int NOT NULL DEFAULT 0,
+  next_try      timestamptz NOT NULL DEFAULT '-infinity',
+  PRIMARY KEY (aggregate, window_start, window_end)
+);
+CREATE INDEX close_queue_due ON streamagg.close_queue (aggregate, next_try, window_start);
+COMMENT ON TABLE streamagg.close_queue IS 'Closed windows for which the command of on_close() has not gone well yet.';
+COMMENT ON COLUMN streamagg.close_queue.aggregate IS 'The view.';
+COMMENT ON COLUMN streamagg.close_queue.window_start IS 'Start of the window.';
+COMMENT ON COLUMN streamagg.close_queue.window_end IS 'Its end.';
+COMMENT ON COLUMN streamagg.close_queue.attempts IS 'Times that the command failed for it.';
+COMMENT ON COLUMN streamagg.close_queue.next_try IS 'Not before.';
+
 -- Not among the tables that dumps take along: a process does not outlive its server.
 CREATE TABLE streamagg.backfill_log (
   pid          int,
@@ -544,6 +572,8 @@ SELECT pg_catalog.pg_extension_config_dump('streamagg.event_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.side_tables', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_progress', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.close_hook', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.close_queue', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_expired', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.dedup_log', '');
@@ -690,6 +720,16 @@ CREATE FUNCTION streamagg.closed_until(state_table regclass) RETURNS timestamptz
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_closed_until';
 COMMENT ON FUNCTION streamagg.closed_until(regclass) IS
   'Closing watermark of the stream that feeds this state table; -infinity before the first.';
+
+CREATE FUNCTION streamagg.on_close(aggregate regclass, command text) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_on_close';
+COMMENT ON FUNCTION streamagg.on_close(regclass, text) IS
+  'The command runs as the stream''s owner once for each window of the aggregate that closes, $1 its start, $2 its end, in the transaction that closes it; NULL: none any more.';
+
+CREATE FUNCTION streamagg.as_of(aggregate regclass) RETURNS jsonb
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_as_of';
+COMMENT ON FUNCTION streamagg.as_of(regclass) IS
+  'The next offset of each partition, {"partition": offset}, that the aggregate''s rows stand at in the snapshot of the query; NULL when its stream was dropped.';
 
 CREATE FUNCTION streamagg.batch_groups() RETURNS SETOF record
 LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_batch_groups';
@@ -1013,6 +1053,26 @@ COMMENT ON COLUMN streamagg.aggregates.late_pairs IS 'Late pairs of row and wind
 COMMENT ON COLUMN streamagg.aggregates.groups IS 'Rows of the state table: counted when it is small, else the planner''s estimate.';
 COMMENT ON COLUMN streamagg.aggregates.closed_until IS 'The closing watermark: windows that end before it are closed.';
 
+CREATE VIEW streamagg.close_hooks AS
+SELECT h.aggregate, h.command, h.since, h.closed, h.failures, q.pending, q.oldest, q.next_try,
+       h.last_error, h.last_sqlstate, h.last_failed_at
+FROM streamagg.close_hook h,
+     LATERAL (SELECT count(*) AS pending, min(w.window_start) AS oldest,
+                     nullif(min(w.next_try), '-infinity') AS next_try
+              FROM streamagg.close_queue w WHERE w.aggregate = h.aggregate) q;
+COMMENT ON VIEW streamagg.close_hooks IS 'The commands of on_close(), and how they go.';
+COMMENT ON COLUMN streamagg.close_hooks.aggregate IS 'The aggregate.';
+COMMENT ON COLUMN streamagg.close_hooks.command IS 'What runs for each of its windows that closes.';
+COMMENT ON COLUMN streamagg.close_hooks.since IS 'When it was given: windows that closed before are not concerned.';
+COMMENT ON COLUMN streamagg.close_hooks.closed IS 'Closed windows for which it went well.';
+COMMENT ON COLUMN streamagg.close_hooks.failures IS 'Times that it failed and was undone.';
+COMMENT ON COLUMN streamagg.close_hooks.pending IS 'Closed windows for which it did not go well yet.';
+COMMENT ON COLUMN streamagg.close_hooks.oldest IS 'Start of the earliest of them.';
+COMMENT ON COLUMN streamagg.close_hooks.next_try IS 'When the first of them is due again; NULL: with the next batch, or nothing waits.';
+COMMENT ON COLUMN streamagg.close_hooks.last_error IS 'Why it failed last.';
+COMMENT ON COLUMN streamagg.close_hooks.last_sqlstate IS 'SQLSTATE of that.';
+COMMENT ON COLUMN streamagg.close_hooks.last_failed_at IS 'When that was.';
+
 CREATE VIEW streamagg.backfills AS
 SELECT b.aggregate, b.source, nullif(b.from_ts, '-infinity') AS from_ts,
        nullif(b.to_ts, 'infinity') AS to_ts, nullif(nullif(b.done_to, '-infinity'), 'infinity') AS done_to, b.rows_read,
@@ -1076,7 +1136,8 @@ COMMENT ON COLUMN streamagg.events.event IS 'What happened.';
 COMMENT ON COLUMN streamagg.events.detail IS 'More about it.';
 
 GRANT SELECT ON streamagg.streams, streamagg.partitions, streamagg.batches, streamagg.aggregates,
-  streamagg.quarantine, streamagg.gaps, streamagg.events, streamagg.backfills TO streamagg_reader;
+  streamagg.quarantine, streamagg.gaps, streamagg.events, streamagg.backfills, streamagg.close_hooks
+  TO streamagg_reader;
 -- Hints of create_aggregate() name it.
 GRANT SELECT ON streamagg.merge_rules TO PUBLIC;
 GRANT streamagg_reader TO streamagg_operator;

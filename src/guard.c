@@ -70,6 +70,35 @@ guard_run(GuardStep body, void *argument)
 	CurrentResourceOwner = owner;
 }
 
+ErrorData *
+guard_catch(GuardStep body, void *argument)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	bool before = guarding;
+	ErrorData *error = NULL;
+
+	begin(context);
+	guarding = false;
+	PG_TRY();
+	{
+		body(argument);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		roll_back(context);
+	}
+	PG_END_TRY();
+	guarding = before;
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
 int
 guard_try(GuardStep step, void *argument, bool (*is_fault)(int code))
 {

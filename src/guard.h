@@ -13,6 +13,12 @@ typedef void (*GuardStep)(void *argument);
 extern void guard_run(GuardStep body, void *argument);
 
 /*
+ * The same, but the error, copied into the current context, is the result; NULL: it went well.  For what
+ * is no part of a feed or an aggregation.
+ */
+extern struct ErrorData *guard_catch(GuardStep body, void *argument);
+
+/*
  * Inside a body: runs a step whose errors, where is_fault says so of their SQLSTATE, count as its
  * result.  Returns 0, or that SQLSTATE: then all that the body wrote so far is undone (memory stays)
  * and the error's text is forgotten, since it may quote values.  Other errors are raised.

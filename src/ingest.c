@@ -11,6 +11,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "aggregate/close_hook.h"
+#include "aggregate/closing.h"
 #include "aggregate/poison.h"
 #include "aggregate/run.h"
 #include "archive.h"
@@ -430,6 +432,7 @@ ingest_finish(Ingest *ingest, bool close_all)
 	const Stream *stream = ingest->stream;
 	TimestampTz closing;
 
+	closing_look_back(ingest->aggregates, stream->batch, ingest->progress->closing);
 	aggregate(ingest);
 	archive_write(ingest->archive, stream);
 	dedup_store(ingest->dedup, stream->batch);
@@ -439,6 +442,9 @@ ingest_finish(Ingest *ingest, bool close_all)
 		lateness_store(&ingest->lateness, stream->relid, stream->batch->nrows);
 	closing = progress_closing(ingest->progress, stream->watermark_delay, close_all);
 	progress_store(ingest->progress, closing, ingest->again ? NULL : &ingest->times);
+	/* behind the watermark, which they shall see; an aggregate's own hook must not push into its stream */
+	closing_announce(ingest->aggregates, ingest->progress->closing, closing);
+	ingest->next_hook = close_hook_run(stream->relid, ingest->aggregates);
 	ingest_leave(ingest);
 	return closing;
 }
@@ -458,6 +464,7 @@ ingest_whole(Stream *stream, bool again, IngestFeed feed, void *argument)
 	PG_TRY();
 	{
 		ingest->aggregates = run_load(stream->relid);
+		close_hook_lock_views(ingest->aggregates);
 		ingest->archive = archive_load(stream);
 		ingest_plan(stream, ingest->aggregates);
 		ingest_feed(ingest, feed, argument);

@@ -27,6 +27,7 @@ typedef struct Ingest
 	struct Dedup *dedup;	 /* NULL: no dedup_key */
 	Lateness lateness;
 	BatchTimes times;
+	TimestampTz next_hook; /* when a hook is to be tried again; infinity: never */
 } Ingest;
 
 /*

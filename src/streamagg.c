@@ -29,6 +29,7 @@ bool streamagg_enabled = true;
 int streamagg_max_workers = 32;
 int streamagg_worker_memory = 256 * 1024;
 int streamagg_backfill_rate = 0;
+int streamagg_hook_timeout = 10000;
 int streamagg_quarantine_keep = 30 * 24 * 60;
 int streamagg_quarantine_max_rows = 1000000;
 bool streamagg_preloaded = false;
@@ -52,6 +53,11 @@ define_settings(void)
 		"streamagg.backfill_rate",
 		"Rows a second that a backfill reads at the most; 0: as many as it can.", NULL,
 		&streamagg_backfill_rate, 0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("streamagg.hook_timeout",
+							"How long a command of on_close() may run; 0: as long as it likes.",
+							"It runs in the stream's batch. One that is cut off is tried again.",
+							&streamagg_hook_timeout, 10000, 0, INT_MAX, PGC_SUSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable(
 		"streamagg.quarantine_keep", "How long a record stays in quarantine; 0: for ever.",
 		"What is deleted is told in streamagg.events; counters stay.", &streamagg_quarantine_keep,

@@ -20,6 +20,7 @@ extern bool streamagg_enabled;
 extern int streamagg_max_workers;
 extern int streamagg_worker_memory;		  /* kB */
 extern int streamagg_backfill_rate;		  /* rows a second; 0: any number */
+extern int streamagg_hook_timeout;		  /* ms; 0: none */
 extern int streamagg_quarantine_keep;	  /* minutes; 0: for ever */
 extern int streamagg_quarantine_max_rows; /* of a stream; 0: any number */
 

@@ -41,6 +41,8 @@ static CatalogStatement forget_aggregate = {
 	" p AS (DELETE FROM streamagg.aggregate_progress"
 	" WHERE state_table IN (SELECT state_table FROM d)),"
 	" b AS (DELETE FROM streamagg.backfill_log WHERE aggregate = $1),"
+	" h AS (DELETE FROM streamagg.close_hook WHERE aggregate = $1),"
+	" q AS (DELETE FROM streamagg.close_queue WHERE aggregate = $1),"
 	" s AS (DELETE FROM streamagg.side_tables"
 	" WHERE state_table IN (SELECT state_table FROM d) RETURNING side_table)"
 	" SELECT state_table FROM d UNION ALL SELECT side_table FROM s"
@@ -50,20 +52,26 @@ static CatalogStatement forget_aggregate = {
 	NULL};
 
 static CatalogStatement freeze_aggregates = {
-	"UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
+	"WITH f AS (UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
 	" frozen = coalesce((SELECT closing FROM streamagg.stream_progress p WHERE p.stream = $1),"
-	" '-infinity') WHERE stream = $1 RETURNING aggregate",
+	" '-infinity') WHERE stream = $1 RETURNING aggregate),"
+	" h AS (DELETE FROM streamagg.close_hook WHERE aggregate IN (SELECT aggregate FROM f)),"
+	" q AS (DELETE FROM streamagg.close_queue WHERE aggregate IN (SELECT aggregate FROM f))"
+	" SELECT aggregate FROM f",
 	1,
 	{REGCLASSOID},
 	NULL};
 
 static CatalogStatement freeze_undefined = {
-	"UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
+	"WITH f AS (UPDATE streamagg.aggregate_catalog a SET stream = NULL, definition = NULL,"
 	" frozen = coalesce((SELECT closing FROM streamagg.stream_progress p"
 	" WHERE p.stream = a.stream), '-infinity')"
 	" WHERE definition IS NOT NULL"
 	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.definition)"
-	" RETURNING aggregate",
+	" RETURNING aggregate),"
+	" h AS (DELETE FROM streamagg.close_hook WHERE aggregate IN (SELECT aggregate FROM f)),"
+	" q AS (DELETE FROM streamagg.close_queue WHERE aggregate IN (SELECT aggregate FROM f))"
+	" SELECT aggregate FROM f",
 	0,
 	{InvalidOid},
 	NULL};

@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog.h"
+#include "closing.h"
 #include "definition.h"
 #include "panes.h"
 #include "rewrite_parts.h"
@@ -23,7 +24,8 @@
 static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
 	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
-	" a.intervalstyle, a.key_columns, a.state_columns, a.judged, a.known_columns"
+	" a.intervalstyle, a.key_columns, a.state_columns, a.judged, a.known_columns,"
+	" EXISTS (SELECT FROM streamagg.close_hook h WHERE h.aggregate = a.aggregate)"
 	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1"
 	" AND ($2 IS NULL OR a.aggregate = $2) ORDER BY a.state_table::oid",
 	2,
@@ -76,6 +78,7 @@ read_row(uint64 row, MemoryContext context)
 	loaded->judged = catalog_string(row, 11);
 	if (loaded->judged)
 		loaded->judged = pstrdup(loaded->judged);
+	aggregate->has_hook = DatumGetBool(catalog_value(row, 13, &isnull));
 	MemoryContextSwitchTo(old);
 	return loaded;
 }
@@ -133,6 +136,8 @@ understand(Loaded *loaded)
 	if (loaded->judged)
 		window_from_text(loaded->judged, &aggregate->judged);
 	aggregate->columns = definition_columns(definition);
+	aggregate->closing.sql =
+		closing_sql(definition, stream_name(aggregate->state), aggregate->lateness);
 	if (aggregate->drops_late)
 		carry_row(definition);
 	for (int i = 0; i <= definition->nsides; i++)
@@ -246,9 +251,11 @@ run_free(List *aggregates)
 
 	foreach (cell, aggregates)
 	{
+		Aggregate *aggregate = lfirst(cell);
 		ListCell *inner;
 
-		foreach (inner, ((Aggregate *) lfirst(cell))->statements)
+		run_free_plan(&aggregate->closing);
+		foreach (inner, aggregate->statements)
 		{
 			BatchStatement *statement = lfirst(inner);
 

@@ -52,6 +52,13 @@ static CatalogStatement rename_new = {
 	{REGCLASSOID, REGCLASSOID},
 	NULL};
 
+static CatalogStatement move_hook = {
+	"WITH q AS (UPDATE streamagg.close_queue SET aggregate = $1 WHERE aggregate = $2)"
+	" UPDATE streamagg.close_hook SET aggregate = $1 WHERE aggregate = $2",
+	2,
+	{REGCLASSOID, REGCLASSOID},
+	NULL};
+
 /* The one that is replaced. */
 typedef struct Old
 {
@@ -180,10 +187,12 @@ read_grants(Oid view, const char *name)
 static void
 exchange_whole(const Old *old, const Request *request)
 {
+	Datum values[2] = {ObjectIdGetDatum(request->view), ObjectIdGetDatum(old->view)};
 	char *name = get_rel_name(old->view);
 	List *grants = read_grants(old->view, stream_name(old->view));
 	ListCell *cell;
 
+	catalog_execute(&move_hook, values, NULL);
 	define_run(psprintf("DROP VIEW %s", stream_name(old->view)));
 	rename_part("VIEW", request->view, name);
 	rename_parts(request, name);

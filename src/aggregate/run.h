@@ -48,7 +48,10 @@ typedef struct Aggregate
 	int64 late_rows;
 	int64 late_pairs;
 	Bitmapset *columns; /* of the stream, that the query reads */
-	int together;		/* rows of this batch that failed only behind others */
+	OwnPlan closing;	/* the windows that a step of the closing watermark closes; see closing.c */
+	bool has_hook;		/* see close_hook.h */
+	struct ClosingLate *late; /* of this batch; see closing_late.c */
+	int together;			  /* rows of this batch that failed only behind others */
 } Aggregate;
 
 /*
@@ -129,6 +132,8 @@ typedef struct OwnerScope
 
 extern void run_enter_owner(Oid stream, OwnerScope *scope);
 extern void run_leave_owner(const OwnerScope *scope);
+/* The same, and settings that were changed meanwhile are what they were. */
+extern void run_leave_owner_undone(const OwnerScope *scope);
 
 /* An SQL duration to microseconds, as windows count them. */
 extern int64 run_lateness(const Interval *interval);

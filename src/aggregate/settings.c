@@ -56,6 +56,13 @@ run_enter_owner(Oid stream, OwnerScope *scope)
 }
 
 void
+run_leave_owner_undone(const OwnerScope *scope)
+{
+	AtEOXact_GUC(false, scope->level);
+	SetUserIdAndSecContext(scope->user, scope->security);
+}
+
+void
 run_leave_owner(const OwnerScope *scope)
 {
 	AtEOXact_GUC(true, scope->level);

@@ -16,7 +16,6 @@
 #include "window_parts.h"
 
 #define MAX_SIZE (1000000 * USECS_PER_DAY)
-#define TWO_YEARS (732 * USECS_PER_DAY)
 
 PG_FUNCTION_INFO_V1(streamagg_window_start);
 PG_FUNCTION_INFO_V1(streamagg_window_end);
@@ -187,6 +186,15 @@ streamagg_calendar_window_end(PG_FUNCTION_ARGS)
 }
 
 /* ---------------------------------------------------------------- as SQL */
+
+int64
+window_longest_unit(const char *unit)
+{
+	int found = find_unit(unit);
+
+	/* zones have changed sides of the date line: a day of 48 hours */
+	return units[found].time + (2 * units[found].days + 32 * units[found].months) * USECS_PER_DAY;
+}
 
 char *
 window_start_sql(const Window *window, const char *time_sql)

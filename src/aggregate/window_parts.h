@@ -9,10 +9,15 @@
 /* Beyond the range of time is infinity: one such row must not make a view unreadable. */
 extern TimestampTz window_saturated(int64 value);
 
+/* Nothing of a calendar is longer. */
+#define TWO_YEARS (732 * USECS_PER_DAY)
+
 /* The last origin + n × size that is not behind the finite time; may lie before the range of time. */
 extern int64 window_floor(TimestampTz ts, int64 size, TimestampTz origin);
 
 extern TimestampTz window_truncate(const char *unit, const char *zone, TimestampTz ts);
 extern TimestampTz window_calendar_end(const char *unit, const char *zone, TimestampTz start);
+/* Microseconds that such a window lasts at the most. */
+extern int64 window_longest_unit(const char *unit);
 
 #endif

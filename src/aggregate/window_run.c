@@ -110,6 +110,48 @@ window_run_at(const WindowRun *run, int number)
 }
 
 TimestampTz
+window_next_end(const Window *window, TimestampTz after)
+{
+	TimestampTz start;
+
+	if (after < MIN_TIMESTAMP + TWO_YEARS || after > END_TIMESTAMP - TWO_YEARS)
+		return DT_NOBEGIN;
+	switch (window->kind)
+	{
+		case WINDOW_TUMBLE:
+			return window_floor(after, window->size, window->origin) + window->size;
+		case WINDOW_HOP:
+			/* ends are starts, a size later */
+			return window_floor(after - window->size, window->slide, window->origin) +
+				   window->slide + window->size;
+		case WINDOW_CUMULATE:
+			return window_floor(after, window->slide, window->origin) + window->slide;
+		case WINDOW_DATE_TRUNC:
+			start = window_truncate(window->unit, window->zone, after);
+			/* where a clock is put back, the next window has the rows of the hour before it, too */
+			return start > after ? start : window_calendar_end(window->unit, window->zone, start);
+		default:
+			return DT_NOBEGIN;
+	}
+}
+
+int64
+window_longest(const Window *window)
+{
+	switch (window->kind)
+	{
+		case WINDOW_TUMBLE:
+		case WINDOW_HOP:
+		case WINDOW_CUMULATE:
+			return window->size;
+		case WINDOW_DATE_TRUNC:
+			return window_longest_unit(window->unit);
+		default:
+			return PG_INT64_MAX;
+	}
+}
+
+TimestampTz
 window_align(const Window *window, TimestampTz time)
 {
 	WindowRun run;

@@ -29,6 +29,15 @@ extern WindowBounds window_run_at(const WindowRun *run, int number);
 /* How many of them end at or before a time: the first so many. */
 extern int window_run_ended(const WindowRun *run, TimestampTz until);
 
+/*
+ * No window ends behind the first time and before the one that is returned: where few windows end, nearly
+ * every step of a watermark is settled by it.
+ */
+extern TimestampTz window_next_end(const Window *window, TimestampTz after);
+
+/* Microseconds that a window lasts at the most; PG_INT64_MAX: that is not known. */
+extern int64 window_longest(const Window *window);
+
 /* The first start at or behind a time, of windows that follow one another; infinite times stay. */
 extern TimestampTz window_align(const Window *window, TimestampTz time);
 

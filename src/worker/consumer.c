@@ -53,10 +53,11 @@ typedef struct Worker
 	double commit_ms; /* of the last batch */
 	Attempt attempt;
 	BadShare share;
-	bool catching_up;	  /* full batches since there was last nothing to do */
-	bool used_heap;		  /* batches since it was trimmed */
-	double trimmed;		  /* when that was, as reader_clock */
-	int poisoned_batches; /* in a row, in which no row was accepted */
+	bool catching_up;	   /* full batches since there was last nothing to do */
+	TimestampTz next_hook; /* when windows wait for their command: see aggregate/close_hook.h */
+	bool used_heap;		   /* batches since it was trimmed */
+	double trimmed;		   /* when that was, as reader_clock */
+	int poisoned_batches;  /* in a row, in which no row was accepted */
 	Standing standing;
 } Worker;
 
@@ -169,6 +170,7 @@ run_one_batch(double read_ms)
 	worker.standing.rows += ingest->total.read;
 	total = ingest->total;
 	poisoned = ingest->poisoned;
+	worker.next_hook = ingest->next_hook;
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
 	attempt_succeed(&worker.attempt, worker.definitions.stream, worker.reader->consumer);
 	commit();
@@ -184,6 +186,7 @@ close_empty_batch(Ingest *ingest)
 {
 	TimestampTz closing = ingest_finish(ingest, false);
 
+	worker.next_hook = ingest->next_hook;
 	reader_committed_prepare(worker.reader, ingest->progress, closing);
 	commit();
 }
@@ -229,6 +232,13 @@ shall_stop(void)
 	if (connection_changed() && !worker.slot->stop)
 		worker.slot->again = true;
 	return worker.slot->stop || worker.slot->again || !streamagg_enabled;
+}
+
+/* Milliseconds until windows that wait for their command are due: 0: they are. */
+static long
+until_hook(void)
+{
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), worker.next_hook);
 }
 
 static void
@@ -295,7 +305,7 @@ find_work(double *start)
 
 	return has_collected || has_idle ||
 		   reader_closes_all(worker.reader, worker.definitions.stream) ||
-		   reader_is_pinned(worker.reader);
+		   reader_is_pinned(worker.reader) || until_hook() == 0;
 }
 
 /* Nothing to do: memory goes back to the kernel, at once after much, else now and then. */
@@ -349,7 +359,8 @@ consume(void)
 			reader_release(worker.reader);
 			rest();
 			if (!kafka_consumer_is_interrupted(worker.reader->consumer))
-				sleep_until_something(reader_next_look(worker.reader, worker.definitions.stream));
+				sleep_until_something(
+					Min(reader_next_look(worker.reader, worker.definitions.stream), until_hook()));
 		}
 		if (kafka_consumer_failures(worker.reader->consumer) > 0)
 			recover();

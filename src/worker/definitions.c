@@ -10,6 +10,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "aggregate/close_hook.h"
 #include "aggregate/run.h"
 #include "definitions.h"
 #include "ingest.h"
@@ -85,6 +86,7 @@ definitions_lock(Definitions *definitions)
 
 	/* this also takes in changes until now */
 	LockRelationOid(definitions->slot->stream, AccessShareLock);
+	close_hook_lock_views(definitions->aggregates);
 	foreach (cell, definitions->aggregates)
 		LockRelationOid(((Aggregate *) lfirst(cell))->state, RowExclusiveLock);
 	if (stale && get_rel_name(definitions->slot->stream) == NULL)

@@ -11,6 +11,7 @@ CREATE TEMP TABLE expected (signature text, result text, lang text, volatility t
 INSERT INTO expected VALUES
 ('backfill(aggregate regclass, from_ts timestamp with time zone, to_ts timestamp with time zone, source text)', 'bigint', 'c', 'volatile', false, true),
 ('adopt()', 'integer', 'c', 'volatile', true, false),
+('as_of(aggregate regclass)', 'jsonb', 'c', 'stable', true, true),
 ('batch_groups()', 'SETOF record', 'c', 'volatile', false, true),
 ('batch_takes(window_end timestamp with time zone, tid)', 'boolean', 'c', 'stable', true, true),
 ('batch_offset(tid)', 'bigint', 'c', 'stable', true, true),
@@ -47,6 +48,7 @@ INSERT INTO expected VALUES
 ('kafka_validator(text[], oid)', 'void', 'c', 'volatile', true, true),
 ('lateness_profile(stream regclass)', 'TABLE(delay interval, late_rows bigint, late_share double precision, note text, suggested boolean)', 'c', 'stable', true, true),
 ('nearly_equal(a double precision, b double precision, tolerance double precision)', 'boolean', 'c', 'immutable', false, true),
+('on_close(aggregate regclass, command text)', 'void', 'c', 'volatile', false, true),
 ('on_ddl_end()', 'event_trigger', 'c', 'volatile', false, true),
 ('on_sql_drop()', 'event_trigger', 'c', 'volatile', false, true),
 ('partition_watermark(stream oid, max_event_time timestamp with time zone)', 'timestamp with time zone', 'c', 'stable', true, false),

@@ -17,7 +17,7 @@ SELECT c.relname::text, c.relkind, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_g
 FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'streamagg'::regnamespace AND a.grantee <> c.relowner;
 SELECT set_eq($$SELECT relname, grantee, privilege_type FROM grants WHERE relkind = 'v'$$,
   $$SELECT v, 'streamagg_reader' AS r, 'SELECT' AS p
-    FROM unnest(ARRAY['streams', 'partitions', 'batches', 'aggregates', 'quarantine', 'gaps', 'events', 'backfills']) v$$,
+    FROM unnest(ARRAY['streams', 'partitions', 'batches', 'aggregates', 'quarantine', 'gaps', 'events', 'backfills', 'close_hooks']) v$$,
   'the views are for streamagg_reader, to read');
 SELECT set_eq($$SELECT relname, grantee, privilege_type FROM grants WHERE relkind <> 'v'$$,
   $$VALUES ('merge_rules', 'PUBLIC', 'SELECT')$$,

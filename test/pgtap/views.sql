@@ -4,7 +4,7 @@
 \pset tuples_only true
 \pset pager off
 BEGIN;
-SELECT plan(13);
+SELECT plan(14);
 
 CREATE TEMP TABLE expected (name text, columns text);
 INSERT INTO expected VALUES
@@ -12,6 +12,7 @@ INSERT INTO expected VALUES
 ('partitions', 'stream topic partition start_offset next_offset high_offset lag watermark idle read accepted quarantined dropped duplicate tombstones gaps lost worker_pid'),
 ('batches', 'stream partition batch first_offset next_offset read accepted quarantined dropped duplicate tombstones gaps lost read_ms decode_ms aggregate_ms commit_ms committed_at'),
 ('backfills', 'aggregate source from_ts to_ts done_to rows_read state reason sqlstate started_at finished_at'),
+('close_hooks', 'aggregate command since closed failures pending oldest next_try last_error last_sqlstate last_failed_at'),
 ('aggregates', 'aggregate stream query state_table late allowed_lateness emit retention since rows_in late_rows late_pairs groups closed_until'),
 ('quarantine', 'stream topic partition record_offset stage code reason column_name failed_rules record received_at status'),
 ('gaps', 'stream topic partition first_offset next_offset kind reason at'),
