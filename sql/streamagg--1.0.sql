@@ -232,7 +232,10 @@ CREATE TABLE streamagg.aggregate_catalog (
   key_columns       text[] NOT NULL,
   state_columns     text[] NOT NULL,
   since             timestamptz NOT NULL DEFAULT now(),
-  frozen            timestamptz
+  frozen            timestamptz,
+  retention         interval,
+  partition_width   interval,
+  kept              interval
 );
 CREATE INDEX aggregate_catalog_stream ON streamagg.aggregate_catalog (stream);
 COMMENT ON TABLE streamagg.aggregate_catalog IS 'A row an aggregate; its query is that of the definition view.';
@@ -250,6 +253,9 @@ COMMENT ON COLUMN streamagg.aggregate_catalog.key_columns IS 'Columns of the sta
 COMMENT ON COLUMN streamagg.aggregate_catalog.state_columns IS 'Columns of the state table that hold partial results, in the order of the query.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.since IS 'When it was made: it holds what was committed later.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.frozen IS 'Closing watermark when the stream was dropped.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.retention IS 'How long windows are kept; NULL: for ever.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.partition_width IS 'Range of window starts of one partition of the state table; NULL: it has none.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.kept IS 'A partition goes when the closing watermark is this much past its upper bound: retention and the longest window.';
 
 CREATE TABLE streamagg.aggregate_progress (
   state_table  regclass PRIMARY KEY,
@@ -293,13 +299,13 @@ COMMENT ON COLUMN streamagg.archive_catalog.stream IS 'The foreign table whose a
 COMMENT ON COLUMN streamagg.archive_catalog.rest IS 'Name of the column of what no column of the stream holds.';
 COMMENT ON COLUMN streamagg.archive_catalog.identity IS 'System identifier and database oid of the last use: of a restored or copied archive no day is dropped before the stream is used there.';
 
-CREATE TABLE streamagg.archive_expired (
+CREATE TABLE streamagg.expired_partitions (
   partition  regclass PRIMARY KEY,
-  archive    regclass NOT NULL
+  parent     regclass NOT NULL
 );
-COMMENT ON TABLE streamagg.archive_expired IS 'The day of each archive that the keeper is detaching and dropping, past archive_keep.';
-COMMENT ON COLUMN streamagg.archive_expired.partition IS 'The day''s table.';
-COMMENT ON COLUMN streamagg.archive_expired.archive IS 'The archive that it is, or was, a partition of.';
+COMMENT ON TABLE streamagg.expired_partitions IS 'The partition of each archive or state table that the keeper is detaching and dropping, past archive_keep or retention.';
+COMMENT ON COLUMN streamagg.expired_partitions.partition IS 'The table that goes.';
+COMMENT ON COLUMN streamagg.expired_partitions.parent IS 'The archive or state table that it is, or was, a partition of.';
 
 CREATE TABLE streamagg.dedup_log (
   stream      regclass NOT NULL,
@@ -402,7 +408,7 @@ SELECT pg_catalog.pg_extension_config_dump('streamagg.event_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_catalog', '');
-SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_expired', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.expired_partitions', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.dedup_log', '');
 
 -- ---------------------------------------------------------------- windows
@@ -767,7 +773,7 @@ COMMENT ON COLUMN streamagg.batches.committed_at IS 'When it was written.';
 
 CREATE VIEW streamagg.aggregates AS
 SELECT c.aggregate, c.stream, pg_catalog.pg_get_viewdef(c.definition) AS query, c.state_table,
-       c.late, c.allowed_lateness, c.emit, NULL::interval AS retention, c.since,
+       c.late, c.allowed_lateness, c.emit, c.retention, c.since,
        coalesce(p.rows_in, 0) AS rows_in, coalesce(p.late_rows, 0) AS late_rows,
        coalesce(p.late_pairs, 0) AS late_pairs,
        streamagg.count_groups(c.state_table) AS groups,

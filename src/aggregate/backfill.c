@@ -186,6 +186,27 @@ backfill_delete(const Source *source, const WindowRange *range)
 			SPI_OK_DELETE);
 }
 
+/* Partitions for the groups. */
+static void
+make_room(const Source *source, const char *rows)
+{
+	const Retention *retention = &source->retention;
+	TimestampTz *starts;
+	bool isnull;
+	int count;
+
+	if (retention->length == 0)
+		return;
+	execute(psprintf("SELECT DISTINCT i._k1 FROM (%s) i",
+					 rewrite_rows(source_definition(source, rows))),
+			SPI_OK_SELECT);
+	count = (int) SPI_processed;
+	starts = palloc(sizeof(TimestampTz) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		starts[i] = DatumGetTimestampTz(catalog_value(i, 1, &isnull));
+	retention_make_room_for(source->state, retention, starts, count);
+}
+
 /* Behind the lock. */
 static int64
 fill(const Source *source, const WindowRange *range)
@@ -197,6 +218,7 @@ fill(const Source *source, const WindowRange *range)
 		elog(ERROR, "SPI_connect failed");
 	count = count_rows(rows);
 	backfill_delete(source, range);
+	make_room(source, rows);
 	insert_groups(source, rows);
 	SPI_finish();
 	backfill_mark_included(source, range);
@@ -207,6 +229,7 @@ int64
 backfill_replace(Oid view, const WindowRange *range)
 {
 	Oid stream = source_stream(view);
+	WindowRange kept = *range;
 	Source *source;
 	int64 count;
 
@@ -218,7 +241,8 @@ backfill_replace(Oid view, const WindowRange *range)
 	source = source_load(view);
 	source_require_archive(source);
 	target_check(source->state, source->name);
-	count = fill(source, range);
+	(void) source_leave_out_expired(source, &kept);
+	count = fill(source, &kept);
 	PopActiveSnapshot();
 	return count;
 }
@@ -230,6 +254,7 @@ replace_all(Oid view)
 	Source *source = source_load(view);
 
 	source_require_archive(source);
+	(void) source_leave_out_expired(source, &all);
 	backfill_require_rows(source, &all);
 	return backfill_replace(view, &all);
 }

@@ -18,7 +18,7 @@
 static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
 	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
-	" a.intervalstyle, a.key_columns, a.state_columns"
+	" a.intervalstyle, a.key_columns, a.state_columns, a.retention, a.partition_width, a.kept"
 	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1 ORDER BY a.state_table::oid",
 	1,
 	{REGCLASSOID},
@@ -30,6 +30,14 @@ run_lateness(const Interval *interval)
 	if (interval->month == 0 && interval->day == 0 && interval->time == 0)
 		return 0;
 	return window_size(interval);
+}
+
+int64
+run_leaves_out_after(bool drops_late, int64 lateness, int64 retention)
+{
+	if (drops_late)
+		return lateness;
+	return retention > 0 ? retention : -1;
 }
 
 typedef struct Loaded
@@ -52,8 +60,12 @@ read_row(uint64 row, MemoryContext context)
 
 	aggregate->view = DatumGetObjectId(catalog_value(row, 1, &isnull));
 	aggregate->state = DatumGetObjectId(catalog_value(row, 2, &isnull));
-	aggregate->drops_late = DatumGetBool(catalog_value(row, 4, &isnull));
 	aggregate->lateness = run_lateness(DatumGetIntervalP(catalog_value(row, 5, &isnull)));
+	aggregate->retention = retention_from(catalog_interval(row, 11), catalog_interval(row, 12),
+										  catalog_interval(row, 13));
+	aggregate->leaves_out_after =
+		run_leaves_out_after(DatumGetBool(catalog_value(row, 4, &isnull)), aggregate->lateness,
+							 aggregate->retention.length);
 	aggregate->timezone = pstrdup(catalog_string(row, 6));
 	aggregate->datestyle = pstrdup(catalog_string(row, 7));
 	aggregate->intervalstyle = pstrdup(catalog_string(row, 8));

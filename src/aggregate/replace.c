@@ -37,11 +37,12 @@ PG_FUNCTION_INFO_V1(streamagg_replace_aggregate);
 
 #define BESIDE "_replacing"
 
-static CatalogStatement read_old = {"SELECT state_table, definition, late, allowed_lateness, emit"
-									" FROM streamagg.aggregate_catalog WHERE aggregate = $1",
-									1,
-									{REGCLASSOID},
-									NULL};
+static CatalogStatement read_old = {
+	"SELECT state_table, definition, late, allowed_lateness, emit,"
+	" retention FROM streamagg.aggregate_catalog WHERE aggregate = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
 
 static CatalogStatement forget_old = {
 	"WITH p AS (DELETE FROM streamagg.aggregate_progress WHERE state_table = $1)"
@@ -84,6 +85,7 @@ read_old_row(Old *old, Request *request)
 	request->lateness = palloc(sizeof(Interval));
 	*request->lateness = *DatumGetIntervalP(catalog_value(0, 4, &isnull));
 	request->emit = pstrdup(catalog_string(0, 5));
+	request->length = catalog_interval(0, 6);
 	MemoryContextSwitchTo(inner);
 	catalog_leave(&scope);
 }
@@ -157,6 +159,7 @@ exchange_beneath(const Old *old, const Request *request)
 						filters ? "WITH (security_barrier)" : "",
 						rewrite_view(definition, stream_name(request->state),
 									 run_lateness(request->lateness), final)));
+	retention_drop_rest(old->state);
 	catalog_execute(&forget_old, &state, NULL);
 	catalog_execute(&rename_new, values, NULL);
 	changeDependencyFor(RelationRelationId, request->state, RelationRelationId, request->view,
@@ -251,8 +254,8 @@ read_request(FunctionCallInfo fcinfo, Request *request, Old *old)
 }
 
 /*
- * streamagg.replace_aggregate(aggregate, query, backfill).  Late policy, allowed_lateness and emit stay;
- * the settings of the definition are the caller's.  Errors: those of create_aggregate() and backfill();
+ * streamagg.replace_aggregate(aggregate, query, backfill).  Late policy, allowed_lateness, emit and retention
+ * stay; the settings of the definition are the caller's.  Errors: those of create_aggregate() and backfill();
  * 22023 for a query over another stream, 2BP01 where something depends on columns that change.
  */
 Datum

@@ -260,10 +260,11 @@ append_column(StringInfo sql, const char *name, const TargetEntry *target)
 
 /*
  * Half of each page is left free, so that updates of the states stay on their page (HOT).  One
- * unique key with NULLS NOT DISTINCT: NULL is a group; the window first, for time filters.
+ * unique key with NULLS NOT DISTINCT: NULL is a group; the window first, for time filters.  Partitions
+ * have their options of their own (retention.c).
  */
 char *
-rewrite_create_table(const Definition *definition, const char *state)
+rewrite_create_table(const Definition *definition, const char *state, bool partitioned)
 {
 	Query *partial = definition_parse(partial_select(definition, rewrite_rows(definition), false));
 	StringInfoData sql;
@@ -279,9 +280,10 @@ rewrite_create_table(const Definition *definition, const char *state)
 		for (int j = 0; j < definition->calls[i].rule->count; j++)
 			append_column(&sql, definition->calls[i].columns[j],
 						  list_nth(partial->targetList, at++));
-	appendStringInfo(&sql,
-					 "updated_at timestamptz NOT NULL, UNIQUE NULLS NOT DISTINCT (%s)) "
-					 "WITH (fillfactor = 50)",
-					 key_list(definition));
+	appendStringInfo(&sql, "updated_at timestamptz NOT NULL, UNIQUE NULLS NOT DISTINCT (%s)) %s",
+					 key_list(definition),
+					 partitioned ? psprintf("PARTITION BY RANGE (%s)",
+											quote_identifier(definition->keys[0].column))
+								 : "WITH (fillfactor = 50)");
 	return sql.data;
 }

@@ -33,8 +33,9 @@ extern Upsert *rewrite_upsert(const Definition *definition, const char *state, b
 /* The whole text of an insert of it; with one merge only, to learn which of them fails. */
 extern char *rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *only);
 
-/* CREATE TABLE of the state, with the types of the batch's SELECT. */
-extern char *rewrite_create_table(const Definition *definition, const char *state);
+/* CREATE TABLE of the state, with the types of the batch's SELECT; partitioned: by the window's start. */
+extern char *
+rewrite_create_table(const Definition *definition, const char *state, bool partitioned);
 
 /* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
 extern char *rewrite_rows(const Definition *definition);

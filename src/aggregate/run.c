@@ -105,10 +105,14 @@ execute(const RowRun *run)
 void
 run_rows(const RowRun *run)
 {
+	const Aggregate *aggregate = run->aggregate;
 	ScanOffer before;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	if (aggregate->retention.length > 0)
+		retention_make_room(aggregate->state, &aggregate->retention, &aggregate->window,
+							&run->rows);
 	before = scan_offer(&run->rows);
 	PG_TRY();
 	{

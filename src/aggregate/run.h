@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "fdw/scan.h"
 #include "grouping.h"
+#include "retention.h"
 #include "rewrite.h"
 #include "window.h"
 
@@ -25,8 +26,9 @@ typedef struct Aggregate
 	Oid view;
 	Oid state;
 	char *name;
-	bool drops_late;
-	int64 lateness; /* microseconds */
+	int64 lateness;			/* microseconds */
+	int64 leaves_out_after; /* rows that come so long behind a window's end; -1: none */
+	Retention retention;
 	Window window;
 	char *timezone; /* settings of the definition */
 	char *datestyle;
@@ -100,6 +102,12 @@ typedef struct OwnerScope
 
 extern void run_enter_owner(Oid stream, OwnerScope *scope);
 extern void run_leave_owner(const OwnerScope *scope);
+
+/*
+ * How long behind a window's end rows of it are left out: once it is closed, where late rows are dropped;
+ * else once it is over by its retention.
+ */
+extern int64 run_leaves_out_after(bool drops_late, int64 lateness, int64 retention);
 
 /* An SQL duration to microseconds, as windows count them. */
 extern int64 run_lateness(const Interval *interval);

@@ -41,7 +41,7 @@ static CatalogStatement read_aggregate = {
 	" a.intervalstyle, a.key_columns, a.state_columns, p.began IS NOT NULL,"
 	" (SELECT pg_catalog.string_agg(pg_catalog.format('WHEN %s THEN %s', b.key::int,"
 	" b.value::bigint), ' ') FROM pg_catalog.jsonb_each_text(p.began) b),"
-	" coalesce(p.included, '{}')::text"
+	" coalesce(p.included, '{}')::text, a.retention, a.partition_width, a.kept"
 	" FROM streamagg.aggregate_catalog a"
 	" LEFT JOIN streamagg.aggregate_progress p ON p.state_table = a.state_table"
 	" WHERE a.aggregate = $1",
@@ -124,8 +124,11 @@ read_row(Source *source, Stored *stored, MemoryContext context)
 
 	source->state = DatumGetObjectId(catalog_value(0, 1, &isnull));
 	stored->query = catalog_string(0, 2);
-	source->drops_late = DatumGetBool(catalog_value(0, 3, &isnull));
-	source->lateness = run_lateness(DatumGetIntervalP(catalog_value(0, 4, &isnull)));
+	source->retention =
+		retention_from(catalog_interval(0, 13), catalog_interval(0, 14), catalog_interval(0, 15));
+	source->leaves_out_after = run_leaves_out_after(
+		DatumGetBool(catalog_value(0, 3, &isnull)),
+		run_lateness(DatumGetIntervalP(catalog_value(0, 4, &isnull))), source->retention.length);
 	source->timezone = catalog_string(0, 5);
 	source->datestyle = catalog_string(0, 6);
 	source->intervalstyle = catalog_string(0, 7);
@@ -170,6 +173,19 @@ source_require_archive(const Source *source)
 				 errmsg("stream \"%s\" has no archive", get_rel_name(source->stream)),
 				 errhint("ALTER FOREIGN TABLE … OPTIONS (ADD archive 'on') keeps the rows that "
 						 "are accepted from then on.")));
+}
+
+bool
+source_leave_out_expired(const Source *source, WindowRange *range)
+{
+	TimestampTz before;
+
+	if (source->retention.length == 0 || !retention_horizon(source->state, &before) ||
+		range->from >= before)
+		return false;
+	range->from = before;
+	range->to = Max(range->to, before); /* of nothing, rather than from its end to its beginning */
+	return true;
 }
 
 /* ---------------------------------------------------------------- the stream replaced */
@@ -332,17 +348,18 @@ append_range(StringInfo sql, const Source *source, const WindowRange *range)
 	appendStringInfoString(sql, source_range_sql(&wide, source->event_time));
 }
 
-/* window_end + allowed_lateness <= the watermark that the row met */
+/* window_end + allowed_lateness, or retention, <= the watermark that the row met */
 static void
 append_late(StringInfo sql, const Source *source)
 {
 	const Window *window = &source->definition->window;
 
-	if (!source->drops_late || window->kind == WINDOW_NONE)
+	if (source->leaves_out_after < 0 || window->kind == WINDOW_NONE)
 		return;
-	appendStringInfo(
-		sql, " AND NOT (a._watermark > '-infinity'::timestamptz AND %s <= a._watermark)",
-		window_end_sql(window, window_start_sql(window, source->event_time), source->lateness));
+	appendStringInfo(sql,
+					 " AND NOT (a._watermark > '-infinity'::timestamptz AND %s <= a._watermark)",
+					 window_end_sql(window, window_start_sql(window, source->event_time),
+									source->leaves_out_after));
 }
 
 static void

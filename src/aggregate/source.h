@@ -5,6 +5,7 @@
 #define STREAMAGG_SOURCE_H
 
 #include "definition.h"
+#include "retention.h"
 
 /* An aggregate as its row of the catalogue and its definition view have it. */
 typedef struct Source
@@ -12,10 +13,10 @@ typedef struct Source
 	Oid view;
 	Oid state;
 	Oid stream;
-	Oid archive; /* InvalidOid: none */
-	char *name;	 /* of the view, qualified */
-	bool drops_late;
-	int64 lateness; /* microseconds */
+	Oid archive;			/* InvalidOid: none */
+	char *name;				/* of the view, qualified */
+	int64 leaves_out_after; /* as that of Aggregate, see run.h */
+	Retention retention;
 	char *timezone; /* settings of the definition */
 	char *datestyle;
 	char *intervalstyle;
@@ -52,6 +53,9 @@ extern Definition *source_definition(const Source *source, const char *rows);
  * dropped; only_counted: less those from before the aggregate's beginning.
  */
 extern char *source_rows(const Source *source, const WindowRange *range, bool only_counted);
+
+/* Leaves out windows that may be gone by the aggregate's retention; true: there are such in the range. */
+extern bool source_leave_out_expired(const Source *source, WindowRange *range);
 
 /* " AND column >= … AND column < …" of a range. */
 extern char *source_range_sql(const WindowRange *range, const char *column);

@@ -189,6 +189,28 @@ window_end_of(const Window *window, TimestampTz event_time)
 						truncate_to(window->unit, window->zone, event_time));
 }
 
+TimestampTz
+window_start_of(const Window *window, TimestampTz event_time)
+{
+	if (window->kind == WINDOW_TUMBLE)
+		return start_of(event_time, window->size, window->origin);
+	return truncate_to(window->unit, window->zone, event_time);
+}
+
+/* Where clocks are moved, a day more or even two: zones have crossed the date line. */
+int64
+window_longest(const Window *window)
+{
+	int found;
+
+	if (window->kind == WINDOW_TUMBLE)
+		return window->size;
+	found = find_unit(window->unit);
+	if (units[found].time != 0)
+		return units[found].time;
+	return (units[found].months * 31 + units[found].days + 2) * USECS_PER_DAY;
+}
+
 char *
 window_start_sql(const Window *window, const char *time_sql)
 {

@@ -32,6 +32,11 @@ extern void window_check_unit(const char *unit, const char *zone);
 /* The end of the window that the event falls in; window.kind is not WINDOW_NONE. */
 extern TimestampTz window_end_of(const Window *window, TimestampTz event_time);
 
+/* Its start. */
+extern TimestampTz window_start_of(const Window *window, TimestampTz event_time);
+/* No window is longer, microseconds. */
+extern int64 window_longest(const Window *window);
+
 /* The SQL expression of the start of the window that a time falls in, under neutral settings. */
 extern char *window_start_sql(const Window *window, const char *time_sql);
 

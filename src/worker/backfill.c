@@ -183,6 +183,7 @@ prepare(int *count)
 	{
 		source_require_archive(source);
 		keep_archive(source);
+		(void) source_leave_out_expired(source, &task->range);
 		backfill_require_rows(source, &task->range);
 		old = MemoryContextSwitchTo(TopMemoryContext);
 		cuts = backfill_cut(source, &task->range, count);
