@@ -132,11 +132,17 @@ label_of(TimestampTz from, int64 width)
 }
 
 static void
-make(Oid table, const PartitionRange *range, int64 width)
+make(Oid table, const PartitionRange *ranges, int count, int64 width)
 {
-	PartitionPlan plan = {*range, label_of(range->from, width), PARTITION_OPTIONS, NULL};
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	for (int i = 0; i < count; i++)
+	{
+		PartitionPlan plan = {ranges[i], label_of(ranges[i].from, width), PARTITION_OPTIONS, NULL};
 
-	partition_make(table, &plan);
+		partition_make(table, &plan);
+	}
+	SPI_finish();
 }
 
 /* ---------------------------------------------------------------- missing partitions */
@@ -204,8 +210,8 @@ retention_make_room_for(Oid table, const Retention *retention, TimestampTz *star
 		found = find_missing(table, retention->width, starts, count, missing);
 		found = join_oldest(table, missing, found);
 	}
-	for (int i = 0; i < found; i++)
-		make(table, &missing[i], retention->width);
+	if (found > 0)
+		make(table, missing, found, retention->width);
 	pfree(missing);
 }
 

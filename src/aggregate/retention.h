@@ -27,7 +27,7 @@ retention_from(const Interval *length, const Interval *width, const Interval *ke
 
 /*
  * Partitions of a table, a state or what has its partitions, too, for the windows of these rows; or for
- * windows with these starts, inside SPI, which are sorted.  As the stream's owner.
+ * windows with these starts, which are sorted.  As the stream's owner.
  */
 extern void retention_make_room(Oid table, const Retention *retention, const Window *window,
 								const ScanOffer *rows);

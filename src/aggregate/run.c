@@ -103,16 +103,34 @@ execute(const RowRun *run)
 }
 
 void
+run_make_room(const List *aggregates, Oid stream, const Batch *batch)
+{
+	ListCell *cell;
+
+	foreach (cell, aggregates)
+	{
+		const Aggregate *aggregate = lfirst(cell);
+		ScanOffer rows = {stream, batch, NULL, 0, batch->nrows};
+
+		if (aggregate->retention.length == 0)
+			continue;
+		rows.skip = run_skipped_rows(aggregate, batch);
+		retention_make_room(aggregate->state, &aggregate->retention, &aggregate->window, &rows);
+	}
+}
+
+void
 run_rows(const RowRun *run)
 {
 	const Aggregate *aggregate = run->aggregate;
 	ScanOffer before;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	/* again: watermarks go back when a row that the aggregate failed on is taken out */
 	if (aggregate->retention.length > 0)
 		retention_make_room(aggregate->state, &aggregate->retention, &aggregate->window,
 							&run->rows);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
 	before = scan_offer(&run->rows);
 	PG_TRY();
 	{

@@ -65,6 +65,9 @@ typedef struct RowRun
 
 extern void run_rows(const RowRun *run);
 
+/* Outside what may be undone: partitions of states for the rows of a batch. */
+extern void run_make_room(const List *aggregates, Oid stream, const Batch *batch);
+
 /* Marks of the late rows that the aggregate leaves out, in the current context; NULL: none. */
 extern bool *run_skipped_rows(const Aggregate *aggregate, const Batch *batch);
 
