@@ -75,6 +75,10 @@ retention_plan(const Window *window, const Interval *length, int64 lateness)
 				 errdetail("Without one no group is ever over."),
 				 errhint("Group by streamagg.tumble(…) or date_trunc(…) of the event time, or "
 						 "leave retention NULL.")));
+	if (window->kind != WINDOW_TUMBLE && window->kind != WINDOW_DATE_TRUNC)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("retention is not supported yet for windows of this kind"),
+						errhint("Leave it NULL: windows are kept for ever.")));
 	longest = window_longest(window);
 	retention.length = run_lateness(length);
 	if (retention.length <= lateness)

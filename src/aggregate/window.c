@@ -192,9 +192,9 @@ window_end_of(const Window *window, TimestampTz event_time)
 TimestampTz
 window_start_of(const Window *window, TimestampTz event_time)
 {
-	if (window->kind == WINDOW_TUMBLE)
-		return start_of(event_time, window->size, window->origin);
-	return truncate_to(window->unit, window->zone, event_time);
+	if (window->kind == WINDOW_DATE_TRUNC)
+		return truncate_to(window->unit, window->zone, event_time);
+	return start_of(event_time, window->size, window->origin);
 }
 
 /* Where clocks are moved, a day more or even two: zones have crossed the date line. */
@@ -203,7 +203,7 @@ window_longest(const Window *window)
 {
 	int found;
 
-	if (window->kind == WINDOW_TUMBLE)
+	if (window->kind != WINDOW_DATE_TRUNC)
 		return window->size;
 	found = find_unit(window->unit);
 	if (units[found].time != 0)
