@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use IPC::Run qw(start);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use StreamaggTest;
@@ -86,6 +87,18 @@ is($fresh->safe_psql('postgres', 'SELECT retention FROM streamagg.aggregates'), 
 is($fresh->safe_psql('postgres', q{SELECT accepted || ' ' || late FROM streamagg.push('s.s', ARRAY['{"ts": "2024-01-01T10:00:00Z"}', '{"ts": "2024-01-01T06:00:00Z"}'])}), '2 1', 'rows are judged by it');
 wait_until('old partitions go there', sub { $fresh->safe_psql('postgres', q{SELECT string_agg(right(relname, 2), ' ' ORDER BY relname) FROM pg_class WHERE relname ~ '^a_state_p' AND relkind = 'r'}) eq '09 10' });
 is($fresh->safe_psql('postgres', q{SELECT count(*) FROM streamagg.verify('s.a')}), 0, 'and the rest is as the archive says');
+
+# A backfill that has begun, and waits for a batch by which windows go, leaves those alone.
+my $batch = $fresh->background_psql('postgres', on_error_stop => 1);
+$batch->query_safe(q{BEGIN; SELECT streamagg.push('s.s', ARRAY['{"ts": "2024-01-01T13:00:00Z"}'])});
+my $told = '';
+my $backfill = start([ 'psql', '-Xqt', '-d', $fresh->connstr('postgres'), '-c', q{SELECT streamagg.backfill('s.a')} ], '<', '/dev/null', '>', \$told, '2>', \$told);
+wait_until('the backfill waits', sub { $fresh->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streamagg backfill' AND wait_event_type = 'Lock'}) });
+$batch->query_safe('COMMIT');
+$backfill->finish;
+like($told, qr/^\s*1\s*$/, 'it reads the rows of the window that is kept');
+wait_until('another one goes', sub { $fresh->safe_psql('postgres', q{SELECT string_agg(right(relname, 2), ' ' ORDER BY relname) FROM pg_class WHERE relname ~ '^a_state_p' AND relkind = 'r'}) eq '10 13' });
+$batch->quit;
 
 # DROP of the aggregate takes a partition along that the keeper has noted, and somebody detached.
 $reader = $node->background_psql('postgres', on_error_stop => 1);
