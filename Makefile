@@ -38,6 +38,8 @@ OBJS = \
 	src/meta.o \
 	src/offsets.o \
 	src/options.o \
+	src/partition.o \
+	src/partition_drop.o \
 	src/progress.o \
 	src/protect.o \
 	src/push.o \
@@ -118,6 +120,8 @@ OBJS = \
 	src/aggregate/rule_own.o \
 	src/aggregate/rule_template.o \
 	src/aggregate/rules.o \
+	src/aggregate/retention.o \
+	src/aggregate/retention_tend.o \
 	src/aggregate/run.o \
 	src/aggregate/settings.o \
 	src/aggregate/side.o \
@@ -159,6 +163,7 @@ OBJS = \
 	src/worker/session.o \
 	src/worker/settings.o \
 	src/worker/standing.o \
+	src/worker/tend.o \
 	src/worker/utility.o \
 	src/worker/wait.o \
 	src/worker/wanted.o \

@@ -247,7 +247,10 @@ CREATE TABLE streamagg.aggregate_catalog (
   frozen            timestamptz,
   judged            text,
   known_columns     text[] NOT NULL DEFAULT '{}',
-  added_columns     int NOT NULL DEFAULT 0
+  added_columns     int NOT NULL DEFAULT 0,
+  retention         interval,
+  partition_width   interval,
+  kept              interval
 );
 CREATE INDEX aggregate_catalog_stream ON streamagg.aggregate_catalog (stream);
 COMMENT ON TABLE streamagg.aggregate_catalog IS 'A row an aggregate; its query is that of the definition view.';
@@ -268,6 +271,9 @@ COMMENT ON COLUMN streamagg.aggregate_catalog.frozen IS 'Closing watermark when 
 COMMENT ON COLUMN streamagg.aggregate_catalog.judged IS 'Of a rollup: the windows by which rows are late, those of the aggregate that it was made of.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.known_columns IS 'For each of state_columns the column of the state table that says whether a group has it; empty: all groups have.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.added_columns IS 'Last columns of the query that add_column() has added: the view has them behind updated_at.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.retention IS 'How long windows are kept; NULL: for ever.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.partition_width IS 'Range of window starts of one partition of the state table; NULL: it has none.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.kept IS 'A partition goes when the closing watermark is this much past its upper bound: retention and the longest window.';
 
 CREATE TABLE streamagg.side_tables (
   side_table   regclass PRIMARY KEY,
@@ -351,13 +357,13 @@ COMMENT ON COLUMN streamagg.archive_catalog.stream IS 'The foreign table whose a
 COMMENT ON COLUMN streamagg.archive_catalog.rest IS 'Name of the column of what no column of the stream holds.';
 COMMENT ON COLUMN streamagg.archive_catalog.identity IS 'System identifier and database oid of the last use: of a restored or copied archive no day is dropped before the stream is used there.';
 
-CREATE TABLE streamagg.archive_expired (
+CREATE TABLE streamagg.expired_partitions (
   partition  regclass PRIMARY KEY,
-  archive    regclass NOT NULL
+  parent     regclass NOT NULL
 );
-COMMENT ON TABLE streamagg.archive_expired IS 'The day of each archive that the keeper is detaching and dropping, past archive_keep.';
-COMMENT ON COLUMN streamagg.archive_expired.partition IS 'The day''s table.';
-COMMENT ON COLUMN streamagg.archive_expired.archive IS 'The archive that it is, or was, a partition of.';
+COMMENT ON TABLE streamagg.expired_partitions IS 'The partition of each archive or state table that the keeper is detaching and dropping, past archive_keep or retention.';
+COMMENT ON COLUMN streamagg.expired_partitions.partition IS 'The table that goes.';
+COMMENT ON COLUMN streamagg.expired_partitions.parent IS 'The archive or state table that it is, or was, a partition of.';
 
 CREATE TABLE streamagg.dedup_log (
   stream      regclass NOT NULL,
@@ -575,7 +581,7 @@ SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.close_hook', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.close_queue', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_catalog', '');
-SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_expired', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.expired_partitions', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.dedup_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.merge_rules', 'WHERE custom');
 
@@ -1030,7 +1036,7 @@ COMMENT ON COLUMN streamagg.batches.committed_at IS 'When it was written.';
 
 CREATE VIEW streamagg.aggregates AS
 SELECT c.aggregate, c.stream, pg_catalog.pg_get_viewdef(c.definition) AS query, c.state_table,
-       CASE c.emit WHEN 'final' THEN 'drop' ELSE c.late END AS late, c.allowed_lateness, c.emit, NULL::interval AS retention, c.since,
+       CASE c.emit WHEN 'final' THEN 'drop' ELSE c.late END AS late, c.allowed_lateness, c.emit, c.retention, c.since,
        coalesce(p.rows_in, 0) AS rows_in, coalesce(p.late_rows, 0) AS late_rows,
        coalesce(p.late_pairs, 0) AS late_pairs,
        streamagg.count_groups(c.state_table) AS groups,

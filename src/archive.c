@@ -28,6 +28,7 @@
 #include "archive.h"
 #include "catalog.h"
 #include "event.h"
+#include "partition.h"
 #include "streamagg.h"
 #include "worker/control.h"
 
@@ -393,7 +394,7 @@ add_triggers(Oid archive)
 	ListCell *cell;
 
 	archive_add_trigger(archive);
-	foreach (cell, archive_days_before(archive, DT_NOEND))
+	foreach (cell, partition_before(archive, DT_NOEND))
 		archive_add_trigger(lfirst_oid(cell));
 }
 

@@ -32,8 +32,6 @@ extern bool archive_keeps_rest(const Stream *stream);
 
 /* The partition of the day of this time, made if need be, as the stream's owner.  archive_day.c */
 extern void archive_ensure_day(Oid archive, TimestampTz at);
-/* Partitions that end before the time, by age. */
-extern List *archive_days_before(Oid archive, TimestampTz at);
 
 /* For batches, in the current context; NULL while the option is off.  archive_write.c */
 extern Archive *archive_load(const Stream *stream);
@@ -55,7 +53,7 @@ extern void archive_forget(Oid archive, bool restoring);
 
 /* Housekeeping of a local stream, by push(): tomorrow's day; wakes the keeper for old ones. */
 extern void archive_tend_local(const Stream *stream);
-/* The keeper's, outside a transaction.  archive_tend.c */
-extern void archive_tend(bool now);
+/* The keeper's, outside a transaction, see worker/tend.c.  archive_tend.c */
+extern void archive_tend(void);
 
 #endif

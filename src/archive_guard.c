@@ -48,7 +48,7 @@ static CatalogStatement is_archive = {
 	NULL};
 
 static CatalogStatement forget_archive = {
-	"WITH e AS (DELETE FROM streamagg.archive_expired WHERE archive = $1)"
+	"WITH e AS (DELETE FROM streamagg.expired_partitions WHERE parent = $1)"
 	" DELETE FROM streamagg.archive_catalog WHERE archive = $1 RETURNING stream",
 	1,
 	{REGCLASSOID},

@@ -236,6 +236,20 @@ catalog_string(uint64 row, int column)
 	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 }
 
+Interval *
+catalog_interval(uint64 row, int column)
+{
+	bool isnull;
+	Datum value = catalog_value(row, column, &isnull);
+	Interval *copy;
+
+	if (isnull)
+		return NULL;
+	copy = palloc(sizeof(Interval));
+	*copy = *DatumGetIntervalP(value);
+	return copy;
+}
+
 List *
 catalog_text_list(uint64 row, int column, MemoryContext context)
 {

@@ -4,6 +4,7 @@
 #ifndef STREAMAGG_CATALOG_H
 #define STREAMAGG_CATALOG_H
 
+#include "datatype/timestamp.h"
 #include "executor/spi.h"
 
 #define CATALOG_MAX_ARGS 20
@@ -58,6 +59,8 @@ extern List *catalog_list_oids(CatalogStatement *statement, const Datum *values)
 /* A column (from 1) of a result row; strings are palloc'd in SPI's context. */
 extern Datum catalog_value(uint64 row, int column, bool *isnull);
 extern char *catalog_string(uint64 row, int column);
+/* A copy in the current context; NULL for NULL. */
+extern Interval *catalog_interval(uint64 row, int column);
 
 /* A text array of a result row as a list of C strings in a context. */
 extern List *catalog_text_list(uint64 row, int column, MemoryContext context);

@@ -417,6 +417,7 @@ aggregate(Ingest *ingest)
 	if (batch->nrows == 0)
 		return;
 	INSTR_TIME_SET_CURRENT(start);
+	run_make_room(ingest->aggregates, ingest->stream->relid, batch);
 	guard_run(aggregate_guarded, &aggregation);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);

@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "aggregate/retention.h"
 #include "aggregate/run.h"
 #include "archive.h"
 #include "bad_share.h"
@@ -135,6 +136,7 @@ push_batch(Stream *stream, Pushed *pushed)
 
 	bad_share_add(&share, stream, &ingest->total);
 	archive_tend_local(stream);
+	retention_tend_local(ingest->aggregates);
 	if (ingest->total.quarantined > 0)
 		quarantine_trim_if_due(); /* a database of local streams has no keeper */
 	return ingest;

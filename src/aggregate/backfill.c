@@ -20,7 +20,7 @@
 #include "backfill.h"
 #include "catalog.h"
 #include "progress.h"
-#include "rewrite.h"
+#include "rewrite_parts.h"
 #include "run.h"
 #include "side.h"
 #include "stream.h"
@@ -214,6 +214,29 @@ backfill_delete(const Source *source, const WindowRange *range)
 				SPI_OK_DELETE);
 }
 
+/* Partitions for the groups. */
+static void
+make_room(const Source *source, const WindowRange *range)
+{
+	const Retention *retention = &source->retention;
+	TimestampTz *starts;
+	ListCell *cell;
+	bool isnull;
+	int count;
+
+	if (retention->length == 0)
+		return;
+	execute(psprintf("SELECT DISTINCT i._k1 FROM %s",
+					 rewrite_pairs(source_definition(source, range, false))),
+			SPI_OK_SELECT);
+	count = (int) SPI_processed;
+	starts = palloc(sizeof(TimestampTz) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		starts[i] = DatumGetTimestampTz(catalog_value(i, 1, &isnull));
+	foreach (cell, lcons_oid(source->state, side_tables(source->state)))
+		retention_make_room_for(lfirst_oid(cell), retention, starts, count);
+}
+
 /* Behind the lock. */
 static int64
 fill(const Source *source, const WindowRange *range)
@@ -224,6 +247,7 @@ fill(const Source *source, const WindowRange *range)
 		elog(ERROR, "SPI_connect failed");
 	count = count_rows(source_rows_once(source, range));
 	backfill_delete(source, range);
+	make_room(source, range);
 	insert_groups(source, range);
 	SPI_finish();
 	backfill_mark_included(source, range);
@@ -234,6 +258,7 @@ int64
 backfill_replace(Oid view, const WindowRange *range)
 {
 	Oid stream = source_stream(view);
+	WindowRange kept = *range;
 	Source *source;
 	int64 count;
 
@@ -245,7 +270,8 @@ backfill_replace(Oid view, const WindowRange *range)
 	source = source_load(view);
 	source_require_archive(source);
 	target_check(source->state, source->name);
-	count = fill(source, range);
+	(void) source_leave_out_expired(source, &kept);
+	count = fill(source, &kept);
 	PopActiveSnapshot();
 	return count;
 }
@@ -257,6 +283,7 @@ replace_all(Oid view)
 	Source *source = source_load(view);
 
 	source_require_archive(source);
+	(void) source_leave_out_expired(source, &all);
 	backfill_require_rows(source, &all);
 	return backfill_replace(view, &all);
 }

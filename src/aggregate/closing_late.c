@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "closing_parts.h"
+#include "window_run.h"
 
 /* Windows of a calendar may start behind their first rows, where a clock is put back. */
 #define CALENDAR_MARGIN (2 * USECS_PER_DAY)

@@ -50,15 +50,6 @@ word_argument(FunctionCallInfo fcinfo, int number, const char *name, const char 
 	return word;
 }
 
-static void
-refuse_later_arguments(FunctionCallInfo fcinfo)
-{
-	if (!PG_ARGISNULL(5))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("retention is not supported yet"),
-				 errhint("Leave it NULL: windows are kept for ever.")));
-}
-
 BackfillSource
 define_backfill_argument(FunctionCallInfo fcinfo, int number)
 {
@@ -112,7 +103,7 @@ read_arguments(FunctionCallInfo fcinfo, Request *request)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("allowed_lateness must be between 0 and 1000 days, without months")));
-	refuse_later_arguments(fcinfo);
+	request->length = PG_ARGISNULL(5) ? NULL : PG_GETARG_INTERVAL_P(5);
 	define_take_name(request, name);
 	define_take_settings(request);
 }

@@ -33,15 +33,17 @@
 
 static CatalogStatement insert_aggregate = {
 	"INSERT INTO streamagg.aggregate_catalog (state_table, aggregate, definition, stream, late,"
-	" allowed_lateness, emit, timezone, datestyle, intervalstyle, key_columns, state_columns)"
-	" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12",
-	12,
+	" allowed_lateness, emit, timezone, datestyle, intervalstyle, key_columns, state_columns,"
+	" retention, partition_width, kept)"
+	" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+	" $14 * interval '1 microsecond', $15 * interval '1 microsecond'",
+	15,
 	{REGCLASSOID, REGCLASSOID, REGCLASSOID, REGCLASSOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID,
-	 TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID},
+	 TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INTERVALOID, INT8OID, INT8OID},
 	NULL};
 
 static CatalogStatement read_existing = {
-	"SELECT state_table, definition, late, allowed_lateness, emit, judged IS NOT NULL"
+	"SELECT state_table, definition, late, allowed_lateness, emit, judged IS NOT NULL, retention"
 	" FROM streamagg.aggregate_catalog WHERE aggregate = $1",
 	1,
 	{REGCLASSOID},
@@ -67,6 +69,7 @@ define_take_policies(Request *request, Oid aggregate)
 	request->lateness = palloc(sizeof(Interval));
 	*request->lateness = *DatumGetIntervalP(catalog_value(0, 4, &isnull));
 	request->emit = pstrdup(catalog_string(0, 5));
+	request->length = catalog_interval(0, 7);
 	MemoryContextSwitchTo(inner);
 	catalog_leave(&scope);
 	return existing;
@@ -169,7 +172,10 @@ make_state_and_view(Request *request)
 
 	request->definition = definition_analyze(definition_parse(define_text(request->query_view)));
 	definition_name_columns(request->definition);
-	define_run(rewrite_create_table(request->definition, state));
+	if (request->length)
+		request->retention = retention_plan(&request->definition->window, request->length,
+											run_lateness(request->lateness));
+	define_run(rewrite_create_table(request->definition, state, request->length != NULL));
 	CommandCounterIncrement();
 	request->state = relation_oid(state);
 	side_make(request);
@@ -261,7 +267,8 @@ register_aggregate(const Request *request)
 	const Definition *definition = request->definition;
 	List *keys = NIL;
 	List *states = NIL;
-	Datum values[12];
+	Datum values[15];
+	char nulls[16] = "               ";
 
 	for (int i = 0; i < definition->nkeys; i++)
 		keys = lappend(keys, definition->keys[i].column);
@@ -280,7 +287,12 @@ register_aggregate(const Request *request)
 	values[9] = CStringGetTextDatum(request->intervalstyle);
 	values[10] = define_names_array(keys);
 	values[11] = define_names_array(states);
-	catalog_execute(&insert_aggregate, values, NULL);
+	values[12] = IntervalPGetDatum(request->length);
+	values[13] = Int64GetDatum(request->retention.width);
+	values[14] = Int64GetDatum(request->retention.kept);
+	if (request->length == NULL)
+		memset(nulls + 12, 'n', 3);
+	catalog_execute(&insert_aggregate, values, nulls);
 }
 
 /* A query without GROUP BY shows its one row from the start. */

@@ -9,6 +9,7 @@
 
 #include "backfill.h"
 #include "definition.h"
+#include "retention.h"
 
 /* An aggregate to be made. */
 typedef struct Request
@@ -16,6 +17,7 @@ typedef struct Request
 	const char *query;
 	const char *late;
 	Interval *lateness;
+	Interval *length; /* the retention; NULL: none */
 	const char *emit;
 	Oid stream;
 	char *schema;
@@ -24,6 +26,7 @@ typedef struct Request
 	Oid state;
 	Oid query_view;
 	Definition *definition;
+	Retention retention;
 	const char *timezone; /* the caller's settings are the definition's */
 	const char *datestyle;
 	const char *intervalstyle;

@@ -20,6 +20,7 @@
 
 #include "catalog.h"
 #include "define.h"
+#include "partition.h"
 #include "stream.h"
 #include "streamagg.h"
 
@@ -44,7 +45,9 @@ static CatalogStatement forget_aggregate = {
 	" h AS (DELETE FROM streamagg.close_hook WHERE aggregate = $1),"
 	" q AS (DELETE FROM streamagg.close_queue WHERE aggregate = $1),"
 	" s AS (DELETE FROM streamagg.side_tables"
-	" WHERE state_table IN (SELECT state_table FROM d) RETURNING side_table)"
+	" WHERE state_table IN (SELECT state_table FROM d) RETURNING side_table),"
+	" e AS (DELETE FROM streamagg.expired_partitions WHERE parent IN (SELECT state_table FROM d)"
+	" OR parent IN (SELECT side_table FROM s))"
 	" SELECT state_table FROM d UNION ALL SELECT side_table FROM s"
 	" UNION ALL SELECT definition FROM d WHERE definition IS NOT NULL",
 	1,
@@ -244,30 +247,48 @@ streamagg_closed_until(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(found);
 }
 
+/* Rows of a plain table; a large one is not read where the planner has an estimate. */
+static int64
+count_rows(Oid table)
+{
+	Relation rel = try_relation_open(table, AccessShareLock);
+	int64 found;
+	bool large;
+	CatalogScope scope;
+	bool isnull;
+
+	if (rel == NULL)
+		return 0;
+	found = (int64) rel->rd_rel->reltuples;
+	large = found >= 0 && RelationGetNumberOfBlocks(rel) > SMALL_TABLE_PAGES;
+	relation_close(rel, AccessShareLock);
+	if (large)
+		return found;
+	catalog_enter(&scope);
+	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s", stream_name(table)), true,
+					0) != SPI_OK_SELECT)
+		elog(ERROR, "could not count the groups");
+	found = DatumGetInt64(catalog_value(0, 1, &isnull));
+	catalog_leave(&scope);
+	return found;
+}
+
 /* streamagg.count_groups(state_table) */
 Datum
 streamagg_count_groups(PG_FUNCTION_ARGS)
 {
 	Oid state = PG_GETARG_OID(0);
 	Relation rel = try_relation_open(state, AccessShareLock);
-	int64 found;
-	CatalogScope scope;
-	bool isnull;
+	List *tables = list_make1_oid(state);
+	int64 found = 0;
+	ListCell *cell;
 
 	if (rel == NULL)
 		PG_RETURN_NULL();
-	found = (int64) rel->rd_rel->reltuples;
-	if (found >= 0 && RelationGetNumberOfBlocks(rel) > SMALL_TABLE_PAGES)
-	{
-		relation_close(rel, AccessShareLock);
-		PG_RETURN_INT64(found);
-	}
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		tables = partition_before(state, DT_NOEND);
+	foreach (cell, tables)
+		found += count_rows(lfirst_oid(cell));
 	relation_close(rel, AccessShareLock);
-	catalog_enter(&scope);
-	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM %s", stream_name(state)), true, 0) !=
-		SPI_OK_SELECT)
-		elog(ERROR, "could not count the groups");
-	found = DatumGetInt64(catalog_value(0, 1, &isnull));
-	catalog_leave(&scope);
 	PG_RETURN_INT64(found);
 }

@@ -21,13 +21,13 @@ typedef struct Verdict
 	int late;
 } Verdict;
 
-/* Windows that end by then are closed for the row; DT_NOBEGIN: none is. */
+/* Windows that end by then are past for the row, by so long; DT_NOBEGIN: none is. */
 static TimestampTz
-closed_for(const Aggregate *aggregate, const BatchRow *row)
+closed_for(const BatchRow *row, int64 after)
 {
 	if (TIMESTAMP_IS_NOBEGIN(row->watermark))
 		return DT_NOBEGIN;
-	return row->watermark - aggregate->lateness;
+	return row->watermark - after;
 }
 
 static Verdict
@@ -59,7 +59,7 @@ run_count_late(Aggregate *aggregate, const Batch *batch, bool *late)
 	for (int i = 0; i < batch->nrows; i++)
 	{
 		const BatchRow *row = &batch->rows[i];
-		Verdict verdict = judge(&aggregate->judged, row, closed_for(aggregate, row));
+		Verdict verdict = judge(&aggregate->judged, row, closed_for(row, aggregate->lateness));
 
 		aggregate->late_pairs += verdict.late;
 		if (!is_late_for_all(verdict))
@@ -87,19 +87,27 @@ no_times(const Batch *batch)
 	return times;
 }
 
+/* Late rows are those of a rollup's aggregate; what is over by the retention, its own windows say. */
+static const Window *
+left_out_by(const Aggregate *aggregate)
+{
+	return aggregate->drops_late ? &aggregate->judged : &aggregate->definition->window;
+}
+
 ScanOffer
 run_offer(const Aggregate *aggregate, Oid stream, const Batch *batch)
 {
 	ScanOffer offer = {stream, batch, NULL, 0, batch->nrows, NULL};
+	const Window *window = left_out_by(aggregate);
 	bool *skip = NULL;
 	TimestampTz *closed = NULL;
 
-	if (!aggregate->drops_late || aggregate->judged.kind == WINDOW_NONE)
+	if (aggregate->leaves_out_after < 0 || window->kind == WINDOW_NONE)
 		return offer;
 	for (int i = 0; i < batch->nrows; i++)
 	{
-		TimestampTz until = closed_for(aggregate, &batch->rows[i]);
-		Verdict verdict = judge(&aggregate->judged, &batch->rows[i], until);
+		TimestampTz until = closed_for(&batch->rows[i], aggregate->leaves_out_after);
+		Verdict verdict = judge(window, &batch->rows[i], until);
 
 		if (verdict.late == 0)
 			continue;
@@ -125,7 +133,7 @@ run_skip_others(const Aggregate *aggregate, const ScanOffer *offer, int late, in
 	*next = 0;
 	for (int i = offer->first; i < offer->end; i++)
 	{
-		int found = judge(&aggregate->judged, &offer->batch->rows[i], offer->closed[i]).late;
+		int found = judge(left_out_by(aggregate), &offer->batch->rows[i], offer->closed[i]).late;
 		bool skipped = offer->skip && offer->skip[i];
 
 		skip[i] = skipped || found != late;

@@ -25,7 +25,8 @@ static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
 	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
 	" a.intervalstyle, a.key_columns, a.state_columns, a.judged, a.known_columns,"
-	" EXISTS (SELECT FROM streamagg.close_hook h WHERE h.aggregate = a.aggregate)"
+	" EXISTS (SELECT FROM streamagg.close_hook h WHERE h.aggregate = a.aggregate),"
+	" a.retention, a.partition_width, a.kept"
 	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1"
 	" AND ($2 IS NULL OR a.aggregate = $2) ORDER BY a.state_table::oid",
 	2,
@@ -38,6 +39,14 @@ run_lateness(const Interval *interval)
 	if (interval->month == 0 && interval->day == 0 && interval->time == 0)
 		return 0;
 	return window_size(interval);
+}
+
+int64
+run_leaves_out_after(bool drops_late, int64 lateness, int64 retention)
+{
+	if (drops_late)
+		return lateness;
+	return retention > 0 ? retention : -1;
 }
 
 typedef struct Loaded
@@ -62,8 +71,12 @@ read_row(uint64 row, MemoryContext context)
 
 	aggregate->view = DatumGetObjectId(catalog_value(row, 1, &isnull));
 	aggregate->state = DatumGetObjectId(catalog_value(row, 2, &isnull));
-	aggregate->drops_late = DatumGetBool(catalog_value(row, 4, &isnull));
 	aggregate->lateness = run_lateness(DatumGetIntervalP(catalog_value(row, 5, &isnull)));
+	aggregate->retention = retention_from(catalog_interval(row, 14), catalog_interval(row, 15),
+										  catalog_interval(row, 16));
+	aggregate->drops_late = DatumGetBool(catalog_value(row, 4, &isnull));
+	aggregate->leaves_out_after = run_leaves_out_after(aggregate->drops_late, aggregate->lateness,
+													   aggregate->retention.length);
 	aggregate->timezone = pstrdup(catalog_string(row, 6));
 	aggregate->datestyle = pstrdup(catalog_string(row, 7));
 	aggregate->intervalstyle = pstrdup(catalog_string(row, 8));
@@ -125,8 +138,8 @@ understand(Loaded *loaded)
 	Definition *definition;
 	ListCell *cell;
 
-	target_check(aggregate->state, aggregate->name);
-	foreach (cell, side_tables(aggregate->state))
+	aggregate->tables = lcons_oid(aggregate->state, side_tables(aggregate->state));
+	foreach (cell, aggregate->tables)
 		target_check(lfirst_oid(cell), aggregate->name);
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states, loaded->knowns);
@@ -138,7 +151,7 @@ understand(Loaded *loaded)
 	aggregate->columns = definition_columns(definition);
 	aggregate->closing.sql =
 		closing_sql(definition, stream_name(aggregate->state), aggregate->lateness);
-	if (aggregate->drops_late)
+	if (aggregate->leaves_out_after >= 0)
 		carry_row(definition);
 	for (int i = 0; i <= definition->nsides; i++)
 		aggregate->statements = lappend(

@@ -151,6 +151,8 @@ exchange_beneath(const Old *old, const Request *request)
 
 	define_view(request, psprintf("CREATE OR REPLACE VIEW %s", stream_name(old->view)),
 				new_definition(request), stream_name(request->state));
+	foreach (cell, gone)
+		retention_drop_rest(lfirst_oid(cell));
 	catalog_execute(&forget_old, &state, NULL);
 	catalog_execute(&rename_new, values, NULL);
 	exchange_ties(old->view, request, gone);
@@ -251,8 +253,8 @@ read_request(FunctionCallInfo fcinfo, Request *request, Old *old)
 }
 
 /*
- * streamagg.replace_aggregate(aggregate, query, backfill).  Late policy, allowed_lateness and emit stay;
- * the settings of the definition are the caller's.  Errors: those of create_aggregate() and backfill();
+ * streamagg.replace_aggregate(aggregate, query, backfill).  Late policy, allowed_lateness, emit and retention
+ * stay; the settings of the definition are the caller's.  Errors: those of create_aggregate() and backfill();
  * 22023 for a query over another stream, 2BP01 where something depends on columns that change.
  */
 Datum

@@ -327,12 +327,19 @@ rewrite_append_column(StringInfo sql, const char *name, const TargetEntry *targe
 	appendStringInfoString(sql, ", ");
 }
 
+char *
+rewrite_partitioning(const Definition *definition)
+{
+	return psprintf("PARTITION BY RANGE (%s)", quote_identifier(definition->keys[0].column));
+}
+
 /*
  * Half of each page is left free, so that updates of the states stay on their page (HOT).  One
- * unique key with NULLS NOT DISTINCT: NULL is a group; the window first, for time filters.
+ * unique key with NULLS NOT DISTINCT: NULL is a group; the window first, for time filters.  Partitions
+ * have their options of their own (retention.c).
  */
 char *
-rewrite_create_table(const Definition *definition, const char *state)
+rewrite_create_table(const Definition *definition, const char *state, bool partitioned)
 {
 	Query *partial = definition_parse(partial_select(definition, false));
 	StringInfoData sql;
@@ -349,10 +356,9 @@ rewrite_create_table(const Definition *definition, const char *state)
 		for (int j = 0; j < definition->calls[i].rule->count; j++)
 			rewrite_append_column(&sql, definition->calls[i].columns[j],
 								  list_nth(partial->targetList, at++));
-	appendStringInfo(&sql,
-					 "updated_at timestamptz NOT NULL, UNIQUE NULLS NOT DISTINCT (%s)) "
-					 "WITH (fillfactor = 50)",
-					 rewrite_key_list(definition));
+	appendStringInfo(&sql, "updated_at timestamptz NOT NULL, UNIQUE NULLS NOT DISTINCT (%s)) %s",
+					 rewrite_key_list(definition),
+					 partitioned ? rewrite_partitioning(definition) : "WITH (fillfactor = 50)");
 	return sql.data;
 }
 

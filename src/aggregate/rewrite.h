@@ -39,14 +39,15 @@ extern Upsert *rewrite_distinct_from(const Definition *definition, int side, con
 /* The whole text of an insert of it; with one merge only, to learn which of them fails. */
 extern char *rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *only);
 
-/* CREATE TABLE of the state, with the types of the batch's SELECT. */
-extern char *rewrite_create_table(const Definition *definition, const char *state);
+/* CREATE TABLE of the state, with the types of the batch's SELECT; partitioned: by the window's start. */
+extern char *
+rewrite_create_table(const Definition *definition, const char *state, bool partitioned);
 
 /* "name type" of the state columns of new calls, for ALTER TABLE. */
 extern List *rewrite_new_columns(const Definition *definition);
 
 /* CREATE TABLE of a side table of distinct values. */
-extern char *rewrite_create_side(const Definition *definition, int side);
+extern char *rewrite_create_side(const Definition *definition, int side, bool partitioned);
 
 /* SELECT of the result of a call's partial over no values. */
 extern char *rewrite_no_values(const Call *call, int partial);

@@ -134,7 +134,7 @@ rewrite_distinct(const Definition *definition, int side, const char *state, bool
  * comes first, as in the state.
  */
 char *
-rewrite_create_side(const Definition *definition, int side)
+rewrite_create_side(const Definition *definition, int side, bool partitioned)
 {
 	const Definition *part = definition_part(definition, side);
 	Query *rows = definition_parse(rewrite_rows(part));
@@ -153,7 +153,8 @@ rewrite_create_side(const Definition *definition, int side)
 		else
 			rewrite_append_column(&sql, column, target);
 	}
-	appendStringInfo(&sql, "UNIQUE NULLS NOT DISTINCT (%s))", rewrite_key_list(part));
+	appendStringInfo(&sql, "UNIQUE NULLS NOT DISTINCT (%s)) %s", rewrite_key_list(part),
+					 partitioned ? rewrite_partitioning(part) : "");
 	return sql.data;
 }
 

@@ -31,6 +31,9 @@ extern char *rewrite_key_numbers(const Definition *definition);
 /* A column of a table with the type and collation of a target, and a comma. */
 extern void rewrite_append_column(StringInfo sql, const char *name, const TargetEntry *target);
 
+/* Behind a CREATE TABLE whose first key is the window's: partitions by its start. */
+extern char *rewrite_partitioning(const Definition *definition);
+
 /* Adds a StateMerge for each stored value of a call. */
 extern List *rewrite_add_merges(List *merges, const Call *call);
 

@@ -51,10 +51,6 @@ require_arguments(FunctionCallInfo fcinfo)
 		if (PG_ARGISNULL(i))
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("argument %s must not be null", names[i])));
-	if (!PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("retention is not supported yet"),
-				 errhint("Leave it NULL: windows are kept for ever.")));
 }
 
 /* ---------------------------------------------------------------- filling */
@@ -86,15 +82,18 @@ fill(const Source *fine, const Request *request)
 	RollupSide from = {fine->definition, fine->state};
 	RollupSide to = {NULL, request->state};
 	Definition *definition;
+	Source *coarse;
 	Datum values[3] = {ObjectIdGetDatum(fine->state), ObjectIdGetDatum(request->state),
 					   CStringGetTextDatum(window_to_text(&fine->judged))};
 
 	(void) progress_lock(request->stream);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	definition = source_load(request->view)->definition;
+	coarse = source_load(request->view);
+	definition = coarse->definition;
 	side_load(definition, request->state);
 	side_load(fine->definition, fine->state);
 	to.definition = definition;
+	to.retention = coarse->retention;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	require_known(fine);
@@ -147,6 +146,7 @@ streamagg_create_rollup(PG_FUNCTION_ARGS)
 	stream_require_owner(request.stream);
 	define_take_name(&request, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	(void) define_take_policies(&request, aggregate);
+	request.length = PG_ARGISNULL(3) ? NULL : PG_GETARG_INTERVAL_P(3);
 	LockRelationOid(request.stream, ShareUpdateExclusiveLock);
 	archive_prepare(request.stream);
 	build(aggregate, PG_GETARG_INTERVAL_P(2), &request);

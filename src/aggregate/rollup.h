@@ -5,6 +5,7 @@
 #define STREAMAGG_ROLLUP_H
 
 #include "definition.h"
+#include "retention.h"
 
 /*
  * The window of this size that is made of the others.  Errors: 0A000 for windows that cannot be put
@@ -20,6 +21,7 @@ typedef struct RollupSide
 {
 	const Definition *definition;
 	Oid state;
+	Retention retention;
 } RollupSide;
 
 /*

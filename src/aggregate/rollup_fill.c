@@ -12,11 +12,14 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
+#include "catalog.h"
 #include "define.h"
 #include "rewrite.h"
 #include "rollup.h"
 #include "rules.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
 
@@ -118,6 +121,28 @@ take_result(const Filling *filling, const char *round)
 		elog(ERROR, "could not fill %s", filling->coarse_state);
 }
 
+/* Partitions for the windows, where they are kept for a time only. */
+static void
+make_room(const RollupSide *coarse, const char *round)
+{
+	const char *key = quote_identifier(coarse->definition->keys[0].column);
+	TimestampTz *starts;
+	ListCell *cell;
+	bool isnull;
+	int count;
+
+	if (coarse->retention.length == 0)
+		return;
+	if (SPI_execute(psprintf("SELECT DISTINCT %s FROM %s", key, round), false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read %s", round);
+	count = (int) SPI_processed;
+	starts = palloc(sizeof(TimestampTz) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		starts[i] = DatumGetTimestampTz(catalog_value(i, 1, &isnull));
+	foreach (cell, lcons_oid(coarse->state, side_tables(coarse->state)))
+		retention_make_room_for(lfirst_oid(cell), &coarse->retention, starts, count);
+}
+
 /* DISTINCT values of the greater windows are those of the smaller ones, each once. */
 static void
 take_values(const Filling *filling, int side)
@@ -160,6 +185,7 @@ rollup_fill(const RollupSide *fine, const RollupSide *coarse)
 		define_run(psprintf("DROP TABLE %s", round));
 		round = next;
 	}
+	make_room(coarse, round);
 	take_result(&filling, round);
 	for (int i = 1; i <= filling.coarse->nsides; i++)
 		take_values(&filling, i);

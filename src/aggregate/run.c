@@ -148,11 +148,43 @@ execute_all(const Aggregate *aggregate)
 		execute(aggregate, lfirst(cell), NULL);
 }
 
+/* In the state, and in side tables, whose partitions are the same. */
+static void
+make_room(const Aggregate *aggregate, const ScanOffer *rows)
+{
+	ListCell *cell;
+
+	foreach (cell, aggregate->tables)
+		retention_make_room(lfirst_oid(cell), &aggregate->retention, &aggregate->definition->window,
+							rows);
+}
+
+void
+run_make_room(const List *aggregates, Oid stream, const Batch *batch)
+{
+	ListCell *cell;
+
+	foreach (cell, aggregates)
+	{
+		const Aggregate *aggregate = lfirst(cell);
+		ScanOffer rows;
+
+		if (aggregate->retention.length == 0)
+			continue;
+		rows = run_offer(aggregate, stream, batch);
+		make_room(aggregate, &rows);
+	}
+}
+
 void
 run_rows(const RowRun *run)
 {
+	const Aggregate *aggregate = run->aggregate;
 	ScanOffer before;
 
+	/* again: watermarks go back when a row that the aggregate failed on is taken out */
+	if (aggregate->retention.length > 0)
+		make_room(aggregate, &run->rows);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	before = scan_offer(&run->rows);

@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "fdw/scan.h"
 #include "grouping.h"
+#include "retention.h"
 #include "rewrite.h"
 #include "window.h"
 
@@ -37,8 +38,11 @@ typedef struct Aggregate
 	Oid state;
 	char *name;
 	bool drops_late;
-	int64 lateness; /* microseconds */
-	Window judged;	/* says when a row is late: the window, or that of the aggregate of a rollup */
+	int64 lateness;			/* microseconds */
+	int64 leaves_out_after; /* rows that come so long behind a window's end; -1: none */
+	Retention retention;
+	List *tables;  /* of Oid, that have its partitions: the state, and side tables */
+	Window judged; /* says when a row is late: the window, or that of the aggregate of a rollup */
 	const Definition *definition;
 	char *timezone; /* settings of the definition */
 	char *datestyle;
@@ -85,6 +89,9 @@ typedef struct RowRun
 } RowRun;
 
 extern void run_rows(const RowRun *run);
+
+/* Outside what may be undone: partitions of states for the rows of a batch. */
+extern void run_make_room(const List *aggregates, Oid stream, const Batch *batch);
 
 /* The batch's rows, less late ones where those are dropped; its arrays are in the current context. */
 extern ScanOffer run_offer(const Aggregate *aggregate, Oid stream, const Batch *batch);
@@ -134,6 +141,12 @@ extern void run_enter_owner(Oid stream, OwnerScope *scope);
 extern void run_leave_owner(const OwnerScope *scope);
 /* The same, and settings that were changed meanwhile are what they were. */
 extern void run_leave_owner_undone(const OwnerScope *scope);
+
+/*
+ * How long behind a window's end rows of it are left out: once it is closed, where late rows are dropped;
+ * else once it is over by its retention.
+ */
+extern int64 run_leaves_out_after(bool drops_late, int64 lateness, int64 retention);
 
 /* An SQL duration to microseconds, as windows count them. */
 extern int64 run_lateness(const Interval *interval);

@@ -79,7 +79,7 @@ side_make(Request *request)
 		char *name = define_name(request, side_suffix(i + 1));
 
 		definition->sides[i] = name;
-		define_run(rewrite_create_side(definition, i + 1));
+		define_run(rewrite_create_side(definition, i + 1, request->length != NULL));
 		define_run(psprintf("COMMENT ON TABLE %s IS 'Distinct values of a continuous aggregate: "
 							"written by its stream.'",
 							name));

@@ -42,7 +42,8 @@ static CatalogStatement read_aggregate = {
 	" a.intervalstyle, a.key_columns, a.state_columns, p.began IS NOT NULL,"
 	" (SELECT pg_catalog.string_agg(pg_catalog.format('WHEN %s THEN %s', b.key::int,"
 	" b.value::bigint), ' ') FROM pg_catalog.jsonb_each_text(p.began) b),"
-	" coalesce(p.included, '{}')::text, a.judged, a.known_columns, a.added_columns"
+	" coalesce(p.included, '{}')::text, a.judged, a.known_columns, a.added_columns,"
+	" a.retention, a.partition_width, a.kept"
 	" FROM streamagg.aggregate_catalog a"
 	" LEFT JOIN streamagg.aggregate_progress p ON p.state_table = a.state_table"
 	" WHERE a.aggregate = $1",
@@ -128,8 +129,12 @@ read_row(Source *source, Stored *stored, MemoryContext context)
 
 	source->state = DatumGetObjectId(catalog_value(0, 1, &isnull));
 	stored->query = catalog_string(0, 2);
+	source->retention =
+		retention_from(catalog_interval(0, 16), catalog_interval(0, 17), catalog_interval(0, 18));
 	source->drops_late = DatumGetBool(catalog_value(0, 3, &isnull));
-	source->lateness = run_lateness(DatumGetIntervalP(catalog_value(0, 4, &isnull)));
+	source->leaves_out_after = run_leaves_out_after(
+		source->drops_late, run_lateness(DatumGetIntervalP(catalog_value(0, 4, &isnull))),
+		source->retention.length);
 	source->timezone = catalog_string(0, 5);
 	source->datestyle = catalog_string(0, 6);
 	source->intervalstyle = catalog_string(0, 7);
@@ -182,6 +187,19 @@ source_require_archive(const Source *source)
 				 errmsg("stream \"%s\" has no archive", get_rel_name(source->stream)),
 				 errhint("ALTER FOREIGN TABLE … OPTIONS (ADD archive 'on') keeps the rows that "
 						 "are accepted from then on.")));
+}
+
+bool
+source_leave_out_expired(const Source *source, WindowRange *range)
+{
+	TimestampTz before;
+
+	if (source->retention.length == 0 || !retention_horizon(source->state, &before) ||
+		range->from >= before)
+		return false;
+	range->from = before;
+	range->to = Max(range->to, before); /* of nothing, rather than from its end to its beginning */
+	return true;
 }
 
 /* ---------------------------------------------------------------- the stream replaced */
@@ -346,17 +364,19 @@ append_range(StringInfo sql, const Source *source, const WindowRange *range)
 	appendStringInfoString(sql, source_range_sql(&wide, source->event_time));
 }
 
-/* window_end + allowed_lateness <= the watermark that the row met, for its last window */
+/* window_end + allowed_lateness, or retention, <= the watermark that the row met, for its last window */
 static void
 append_late(StringInfo sql, const Source *source)
 {
-	const Window *window = &source->judged;
+	/* as late.c has it */
+	const Window *window = source->drops_late ? &source->judged : &source->definition->window;
 
-	if (!source->drops_late || window->kind == WINDOW_NONE)
+	if (source->leaves_out_after < 0 || window->kind == WINDOW_NONE)
 		return;
-	appendStringInfo(
-		sql, " AND NOT (a._watermark > '-infinity'::timestamptz AND %s <= a._watermark)",
-		window_end_sql(window, window_start_sql(window, source->event_time), source->lateness));
+	appendStringInfo(sql,
+					 " AND NOT (a._watermark > '-infinity'::timestamptz AND %s <= a._watermark)",
+					 window_end_sql(window, window_start_sql(window, source->event_time),
+									source->leaves_out_after));
 }
 
 /* Rows that the aggregate has counted whatever their window. */
@@ -384,7 +404,7 @@ append_counted(StringInfo sql, const Source *source)
 static void
 append_carried(StringInfo sql, const Source *source, bool only_counted)
 {
-	if (source->drops_late)
+	if (source->leaves_out_after >= 0)
 		appendStringInfoString(sql, ", a._watermark");
 	if (only_counted)
 		appendStringInfo(sql, ", %s AS _counted", begun_sql(source));
@@ -440,15 +460,15 @@ add_pairs(const Source *source, Definition *definition, const WindowRange *range
 		rt_fetch(definition->stream_index, definition->query->rtable)->subquery->targetList);
 	StringInfoData sql;
 
-	column -= (source->drops_late ? 1 : 0) + (only_counted ? 1 : 0);
+	column -= (source->leaves_out_after >= 0 ? 1 : 0) + (only_counted ? 1 : 0);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "true%s", source_range_sql(range, "i._k1"));
-	if (source->drops_late)
+	if (source->leaves_out_after >= 0)
 	{
 		carry(definition, &column, TIMESTAMPTZOID, "_watermark");
 		appendStringInfo(
 			&sql, " AND NOT (i._watermark > '-infinity'::timestamptz AND %s <= i._watermark)",
-			rewrite_pair_end(definition, source->lateness));
+			rewrite_pair_end(definition, source->leaves_out_after));
 	}
 	if (only_counted)
 	{

@@ -5,6 +5,7 @@
 #define STREAMAGG_SOURCE_H
 
 #include "definition.h"
+#include "retention.h"
 
 /* An aggregate as its row of the catalogue and its definition view have it. */
 typedef struct Source
@@ -15,7 +16,8 @@ typedef struct Source
 	Oid archive; /* InvalidOid: none */
 	char *name;	 /* of the view, qualified */
 	bool drops_late;
-	int64 lateness; /* microseconds */
+	int64 leaves_out_after; /* as that of Aggregate, see run.h */
+	Retention retention;
 	char *timezone; /* settings of the definition */
 	char *datestyle;
 	char *intervalstyle;
@@ -56,6 +58,9 @@ source_definition(const Source *source, const WindowRange *range, bool only_coun
 
 /* SELECT of these rows, each in one only of several ranges. */
 extern char *source_rows_once(const Source *source, const WindowRange *range);
+
+/* Leaves out windows that may be gone by the aggregate's retention; true: there are such in the range. */
+extern bool source_leave_out_expired(const Source *source, WindowRange *range);
 
 /* " AND column >= … AND column < …" of a range. */
 extern char *source_range_sql(const WindowRange *range, const char *column);

@@ -52,7 +52,9 @@ target_check(Oid state, const char *aggregate)
 {
 	Relation rel = relation_open(state, RowExclusiveLock); /* held: what was judged is written */
 
-	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rules != NULL)
+	if ((rel->rd_rel->relkind != RELKIND_RELATION &&
+		 rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE) ||
+		rel->rd_rules != NULL)
 		refuse_shape(rel, aggregate);
 	if (rel->rd_rel->relowner != GetUserId())
 		refuse_owner(rel, aggregate);

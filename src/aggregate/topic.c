@@ -88,7 +88,7 @@ require_topic(const Source *source)
 						errmsg("stream \"%s\" is local: it has no topic to read",
 							   get_rel_name(source->stream)),
 						errhint("Use 'archive'.")));
-	if (source->drops_late && source->definition->window.kind != WINDOW_NONE)
+	if (source->leaves_out_after >= 0 && source->definition->window.kind != WINDOW_NONE)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

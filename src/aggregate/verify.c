@@ -277,6 +277,7 @@ streamagg_verify(PG_FUNCTION_ARGS)
 	run_enter_owner(stream, &scope);
 	source = source_load(PG_GETARG_OID(0));
 	source_require_archive(source);
+	(void) source_leave_out_expired(source, &range);
 	leave_out_missing(source, &range);
 	compare(source, &range, result);
 	run_leave_owner(&scope);

@@ -183,6 +183,7 @@ prepare(int *count)
 	{
 		source_require_archive(source);
 		keep_archive(source);
+		(void) source_leave_out_expired(source, &task->range);
 		backfill_require_rows(source, &task->range);
 		old = MemoryContextSwitchTo(TopMemoryContext);
 		cuts = backfill_cut(source, &task->range, count);
@@ -449,6 +450,20 @@ check_arguments(FunctionCallInfo fcinfo)
 						errdetail("It works in transactions of its own.")));
 }
 
+static void
+tell_expired(Oid view, const WindowRange *range)
+{
+	TimestampTz before;
+
+	if (!retention_horizon(source_state(view), &before) ||
+		(range->to > before && (range->from >= before || TIMESTAMP_IS_NOBEGIN(range->from))))
+		return;
+	ereport(NOTICE,
+			(errmsg("windows that start before %s are left out", timestamptz_to_str(before)),
+			 errdetail("They may be past the retention of the aggregate: what is gone does not "
+					   "come back.")));
+}
+
 /*
  * streamagg.backfill(aggregate, from_ts, to_ts, source): waits for the end and returns the rows read.
  * Errors: 42501 for others than members of the stream's owner, 55000 without an archive or when it does
@@ -469,5 +484,6 @@ streamagg_backfill(PG_FUNCTION_ARGS)
 	given.range.from = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1);
 	given.range.to = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2);
 	stream_require_owner(source_stream(given.view));
+	tell_expired(given.view, &given.range);
 	PG_RETURN_INT64(run_process(&given));
 }

@@ -22,7 +22,6 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "archive.h"
 #include "catalog.h"
 #include "control.h"
 #include "keeper.h"
@@ -31,6 +30,7 @@
 #include "shared.h"
 #include "stream.h"
 #include "streamagg.h"
+#include "tend.h"
 #include "wanted.h"
 #include "watch.h"
 
@@ -309,7 +309,7 @@ keep(void)
 		look = ended;
 		if (ended)
 			continue;
-		archive_tend(false);
+		tend_partitions(false);
 		if (active == 0 && !watch_holds_keeper())
 			return;
 		tidy(quarantine_trim_if_due);
@@ -320,7 +320,7 @@ keep(void)
 			ProcessConfigFile(PGC_SIGHUP);
 			look = true;
 			tidy(quarantine_trim);
-			archive_tend(true);
+			tend_partitions(true);
 		}
 	}
 }

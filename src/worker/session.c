@@ -14,6 +14,7 @@
 
 static bool registered = false;
 static bool changed = false;
+static bool wake = false;
 static List *held = NIL;	/* in TopTransactionContext */
 static List *started = NIL; /* likewise */
 static List *renewed = NIL; /* likewise */
@@ -65,12 +66,21 @@ at_end(XactEvent event, void *argument)
 		let_go();
 	if (renewed != NIL && event == XACT_EVENT_COMMIT)
 		renew();
-	if (changed)
-		shared_wake_keeper(MyDatabaseId, true);
+	if (changed || wake)
+		shared_wake_keeper(MyDatabaseId, changed);
 	held = NIL;
 	started = NIL;
 	renewed = NIL;
 	changed = false;
+	wake = false;
+}
+
+static void
+watch_end(void)
+{
+	if (!registered)
+		RegisterXactCallback(at_end, NULL);
+	registered = true;
 }
 
 static void
@@ -78,9 +88,7 @@ note_change(void)
 {
 	if (shared == NULL)
 		return; /* a server that does not preload us has no workers to tell */
-	if (!registered)
-		RegisterXactCallback(at_end, NULL);
-	registered = true;
+	watch_end();
 	changed = true;
 }
 
@@ -88,6 +96,13 @@ void
 session_changed(void)
 {
 	note_change();
+}
+
+void
+session_wake_keeper(void)
+{
+	watch_end();
+	wake = true;
 }
 
 /* Counted once a transaction; a stream without a slot has nothing to hold. */

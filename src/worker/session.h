@@ -15,6 +15,8 @@ extern bool session_has_started(Oid stream);
 extern void session_renew(Oid stream);
 /* At the end of the transaction the keeper shall look at the catalogue. */
 extern void session_changed(void);
+/* The same for its housekeeping alone. */
+extern void session_wake_keeper(void);
 
 /* A time-out; 22023 when it is negative or has months. */
 extern int64 session_milliseconds(const Interval *interval);

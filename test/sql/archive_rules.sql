@@ -48,7 +48,7 @@ SELECT relkind, count(*), array_agg(DISTINCT replace(relacl::text, 'tm', 't')) F
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION archive_other;
 SELECT archive_rules.try(format(s, 'archive_rules.s_archive')) FROM unnest(ARRAY['SELECT FROM %s', 'INSERT INTO %s SELECT', 'DELETE FROM %s', 'DROP TABLE %s']) s;
-SELECT archive_rules.try(s) FROM unnest(ARRAY['SELECT FROM streamagg.archive_catalog', 'SELECT FROM streamagg.archive_expired', 'SELECT FROM streamagg.dedup_log']) s;
+SELECT archive_rules.try(s) FROM unnest(ARRAY['SELECT FROM streamagg.archive_catalog', 'SELECT FROM streamagg.expired_partitions', 'SELECT FROM streamagg.dedup_log']) s;
 SELECT archive_rules.try(format('SELECT streamagg.batch_%s(''(0,1)'')', f)) FROM unnest(ARRAY['offset', 'partition', 'watermark', 'rest']) f;
 SELECT archive_rules.try('SELECT streamagg.refuse_archive_change()');
 -- a stream where its owner may not make the table

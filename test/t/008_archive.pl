@@ -63,7 +63,7 @@ is(days(), 'day_8', 'old days are gone');
 push_row(4);
 push_row(5);
 is(sql(q{SELECT string_agg(n::text, ' ' ORDER BY n) FROM s.s_archive}), '-1 1 2 3 4 5 8', 'rows of the other days stay');
-is(sql('SELECT count(*) FROM streamagg.archive_expired'), 0, 'nothing is left to do');
+is(sql('SELECT count(*) FROM streamagg.expired_partitions'), 0, 'nothing is left to do');
 is(sql(q{SELECT count(*) FROM streamagg.events WHERE event = 'drop_archive_day'}), 2, 'events tell it');
 
 # Dump and restore, with rows; the restored one goes on, and refuses changes at once.
