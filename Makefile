@@ -25,6 +25,7 @@ OBJS = \
 	src/digest.o \
 	src/document.o \
 	src/event.o \
+	src/expression.o \
 	src/fingerprint.o \
 	src/gap.o \
 	src/guard.o \
@@ -79,6 +80,7 @@ OBJS = \
 	src/fdw/topic_range.o \
 	src/fdw/topic_scan.o \
 	src/fdw/validator.o \
+	src/aggregate/add_column.o \
 	src/aggregate/analyze.o \
 	src/aggregate/as_of.o \
 	src/aggregate/backfill.o \
@@ -86,10 +88,12 @@ OBJS = \
 	src/aggregate/close_hook.o \
 	src/aggregate/closing.o \
 	src/aggregate/closing_late.o \
+	src/aggregate/coarser.o \
 	src/aggregate/columns.o \
 	src/aggregate/coverage.o \
 	src/aggregate/create.o \
 	src/aggregate/define.o \
+	src/aggregate/distinct.o \
 	src/aggregate/drop.o \
 	src/aggregate/find_window.o \
 	src/aggregate/group_steps.o \
@@ -99,18 +103,29 @@ OBJS = \
 	src/aggregate/load.o \
 	src/aggregate/names.o \
 	src/aggregate/on_close.o \
+	src/aggregate/panes.o \
 	src/aggregate/poison.o \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
+	src/aggregate/rewrite_distinct.o \
 	src/aggregate/rewrite_view.o \
+	src/aggregate/rollup.o \
+	src/aggregate/rollup_fill.o \
+	src/aggregate/rule_advice.o \
+	src/aggregate/rule_combine.o \
+	src/aggregate/rule_own.o \
+	src/aggregate/rule_template.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
 	src/aggregate/settings.o \
+	src/aggregate/side.o \
 	src/aggregate/source.o \
 	src/aggregate/target.o \
 	src/aggregate/topic.o \
 	src/aggregate/verify.o \
 	src/aggregate/window.o \
+	src/aggregate/window_text.o \
+	src/aggregate/window_run.o \
 	src/kafka/ask.o \
 	src/kafka/client.o \
 	src/kafka/config.o \

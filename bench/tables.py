@@ -103,6 +103,14 @@ def broken(found):
                   "time, × none", "worker CPU of a broken record, × of a good one"], rows)
 
 
+def windows(found):
+    """Windows of which an event is in several, against tumble."""
+    rows = [[name, *(spread(found[name]["ratios"][what], ".2f")
+                     for what in ("worker", "server", "wall")), f"≤ {found[name]['goal']:g}"]
+            for name in ("hop", "cumulate")]
+    return table(["", "worker CPU, × tumble", "server CPU, × tumble", "time, × tumble", "goal"], rows)
+
+
 def size(found):
     """What the figures were measured with, of each workload: that may differ."""
     rows = []
@@ -131,6 +139,6 @@ TABLES = {                      # by the name of the place in docs/performance.m
     "aggregates": lambda found: growth(found, "aggregates"),
     "groups": lambda found: growth(found, "groups"),
     "partitions": lambda found: growth(found, "partitions"),
-    "idle": idle, "latency": latency, "broken": broken, "size": size,
+    "idle": idle, "latency": latency, "broken": broken, "windows": windows, "size": size,
     "machines": machines,
 }

@@ -232,7 +232,10 @@ CREATE TABLE streamagg.aggregate_catalog (
   key_columns       text[] NOT NULL,
   state_columns     text[] NOT NULL,
   since             timestamptz NOT NULL DEFAULT now(),
-  frozen            timestamptz
+  frozen            timestamptz,
+  judged            text,
+  known_columns     text[] NOT NULL DEFAULT '{}',
+  added_columns     int NOT NULL DEFAULT 0
 );
 CREATE INDEX aggregate_catalog_stream ON streamagg.aggregate_catalog (stream);
 COMMENT ON TABLE streamagg.aggregate_catalog IS 'A row an aggregate; its query is that of the definition view.';
@@ -250,6 +253,21 @@ COMMENT ON COLUMN streamagg.aggregate_catalog.key_columns IS 'Columns of the sta
 COMMENT ON COLUMN streamagg.aggregate_catalog.state_columns IS 'Columns of the state table that hold partial results, in the order of the query.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.since IS 'When it was made: it holds what was committed later.';
 COMMENT ON COLUMN streamagg.aggregate_catalog.frozen IS 'Closing watermark when the stream was dropped.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.judged IS 'Of a rollup: the windows by which rows are late, those of the aggregate that it was made of.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.known_columns IS 'For each of state_columns the column of the state table that says whether a group has it; empty: all groups have.';
+COMMENT ON COLUMN streamagg.aggregate_catalog.added_columns IS 'Last columns of the query that add_column() has added: the view has them behind updated_at.';
+
+CREATE TABLE streamagg.side_tables (
+  side_table   regclass PRIMARY KEY,
+  state_table  regclass NOT NULL,
+  kind         text NOT NULL,
+  number       int NOT NULL
+);
+COMMENT ON TABLE streamagg.side_tables IS 'What aggregates keep beside their states.';
+COMMENT ON COLUMN streamagg.side_tables.side_table IS 'A table in the schema of the state.';
+COMMENT ON COLUMN streamagg.side_tables.state_table IS 'The state that it belongs to.';
+COMMENT ON COLUMN streamagg.side_tables.kind IS 'distinct: the values of an argument of calls with DISTINCT.';
+COMMENT ON COLUMN streamagg.side_tables.number IS 'In the order of the query, from 1.';
 
 CREATE TABLE streamagg.aggregate_progress (
   state_table  regclass PRIMARY KEY,
@@ -373,51 +391,162 @@ CREATE TABLE streamagg.merge_rules (
   aggregate  text PRIMARY KEY,
   partials   text[] NOT NULL,
   merges     text[] NOT NULL,
-  final      text NOT NULL
+  final      text NOT NULL,
+  parts      text[],
+  extension  text,
+  custom     boolean NOT NULL DEFAULT false
 );
-COMMENT ON TABLE streamagg.merge_rules IS 'How the partial results of two batches become one: data, not code.';
+COMMENT ON TABLE streamagg.merge_rules IS 'How the partial results of two batches become one: data, not code. An aggregate with a combine function and without a final function needs none.';
 COMMENT ON COLUMN streamagg.merge_rules.aggregate IS 'Qualified signature of the aggregate function.';
-COMMENT ON COLUMN streamagg.merge_rules.partials IS 'Aggregates that a batch computes; $1 is the argument.';
+COMMENT ON COLUMN streamagg.merge_rules.partials IS 'Aggregates that a batch computes; $1, $2 … are the arguments.';
 COMMENT ON COLUMN streamagg.merge_rules.merges IS 'One expression a partial: $1 the stored value, $2 the batch''s.';
 COMMENT ON COLUMN streamagg.merge_rules.final IS 'The result from the stored values $1, $2 ….';
+COMMENT ON COLUMN streamagg.merge_rules.parts IS 'What several stored values are called: the ends of their columns'' names.';
+COMMENT ON COLUMN streamagg.merge_rules.extension IS 'The rule is of a function of this extension, when it is installed; @ is its schema.';
+COMMENT ON COLUMN streamagg.merge_rules.custom IS 'Made by create_merge_rule().';
 
-INSERT INTO streamagg.merge_rules
-SELECT 'pg_catalog.count()', '{pg_catalog.count(*)}'::text[], '{$1 + $2}'::text[], '$1'
+CREATE FUNCTION streamagg.create_merge_rule(aggregate regprocedure, partials text[], merges text[], final text)
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_create_merge_rule';
+REVOKE ALL ON FUNCTION streamagg.create_merge_rule(regprocedure, text[], text[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION streamagg.create_merge_rule(regprocedure, text[], text[], text) TO streamagg_admin;
+COMMENT ON FUNCTION streamagg.create_merge_rule(regprocedure, text[], text[], text) IS
+  'Says how the results of an aggregate function are merged: for functions that have no rule.';
+
+CREATE FUNCTION streamagg.drop_merge_rule(aggregate regprocedure)
+RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_drop_merge_rule';
+REVOKE ALL ON FUNCTION streamagg.drop_merge_rule(regprocedure) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION streamagg.drop_merge_rule(regprocedure) TO streamagg_admin;
+COMMENT ON FUNCTION streamagg.drop_merge_rule(regprocedure) IS
+  'Takes a rule back that create_merge_rule() made and no aggregate uses.';
+
+-- PostgreSQL's own states of statistics over float8, which are stable (Youngs and Cramer), as results.
+DO $$
+BEGIN
+  EXECUTE pg_catalog.format('CREATE AGGREGATE streamagg.moments(float8) (sfunc = pg_catalog.float8_accum,
+      stype = float8[], combinefunc = pg_catalog.float8_combine, initcond = %L, parallel = safe)',
+    (SELECT agginitval FROM pg_catalog.pg_aggregate
+     WHERE aggfnoid = 'pg_catalog.var_pop(float8)'::pg_catalog.regprocedure));
+  EXECUTE pg_catalog.format('CREATE AGGREGATE streamagg.moments(y float8, x float8) (sfunc = pg_catalog.float8_regr_accum,
+      stype = float8[], combinefunc = pg_catalog.float8_regr_combine, initcond = %L, parallel = safe)',
+    (SELECT agginitval FROM pg_catalog.pg_aggregate
+     WHERE aggfnoid = 'pg_catalog.corr(float8,float8)'::pg_catalog.regprocedure));
+END $$;
+COMMENT ON AGGREGATE streamagg.moments(float8) IS
+  'Number, sum and sum of squared deviations: the state of PostgreSQL''s variance() and stddev().';
+COMMENT ON AGGREGATE streamagg.moments(float8, float8) IS
+  'The state of PostgreSQL''s corr(), covar_pop() and regr_slope(): number, sums, sums of products of deviations.';
+
+-- Exact, in the digits that PostgreSQL's numeric functions show.
+CREATE FUNCTION streamagg.exact_variance(n bigint, total numeric, squares numeric, freedom int)
+RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN n <= freedom THEN NULL
+            WHEN n * squares - total * total <= 0 THEN 0
+            ELSE (n * squares - total * total) / (n::numeric * (n - freedom)) END;
+COMMENT ON FUNCTION streamagg.exact_variance(bigint, numeric, numeric, int) IS
+  'Variance from number, sum and sum of squares; freedom 0: of the population, 1: of a sample.';
+
+-- As many digits as the variance has, rounded once: the root is taken with so many more that no other
+-- number of the shorter form is as near.
+CREATE FUNCTION streamagg.exact_root(variance numeric)
+RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN round(sqrt(round(variance, least(2 * coalesce(scale(variance), 0) + 4
+                                        + length(trunc(variance)::text), 1000))),
+             coalesce(scale(variance), 0));
+COMMENT ON FUNCTION streamagg.exact_root(numeric) IS
+  'Standard deviation from a variance, in the digits that PostgreSQL shows.';
+
+-- Of values that are all the same but for rounding nothing else is left, and that in another order is another.
+CREATE FUNCTION streamagg.unless_noise(value float8, moments float8[])
+RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN sqrt(moments[3]) < 1e-13 * abs(moments[2]) THEN NULL
+            WHEN sqrt(moments[5]) < 1e-13 * abs(moments[4]) THEN NULL
+            WHEN abs(moments[6]) < 1e-12 * sqrt(moments[3]) * sqrt(moments[5]) THEN NULL
+            ELSE value END;
+COMMENT ON FUNCTION streamagg.unless_noise(float8, float8[]) IS
+  'For verify(): a statistic with the state that it was made of; NULL where it is nothing but rounding.';
+
+INSERT INTO streamagg.merge_rules (aggregate, partials, merges, final, parts)
+SELECT 'pg_catalog.count()', '{pg_catalog.count(*)}'::text[], '{$1 + $2}'::text[], '$1', NULL::text[]
 UNION ALL
-SELECT 'pg_catalog.count("any")', '{pg_catalog.count($1)}', '{$1 + $2}', '$1'
+SELECT 'pg_catalog.count("any")', '{pg_catalog.count($1)}', '{$1 + $2}', '$1', NULL
 UNION ALL
-SELECT 'pg_catalog.sum(' || t || ')', '{pg_catalog.sum($1)}', '{"coalesce($1 + $2, $1, $2)"}', '$1'
+SELECT 'pg_catalog.sum(' || t || ')', '{pg_catalog.sum($1)}', '{"coalesce($1 + $2, $1, $2)"}', '$1', NULL
 FROM unnest('{smallint,integer,bigint,numeric,double precision,interval,money}'::text[]) t
 UNION ALL
 SELECT 'pg_catalog.sum(real)', '{pg_catalog.sum($1::float8)}', '{"coalesce($1 + $2, $1, $2)"}',
-       '$1::real'
+       '$1::real', NULL
 UNION ALL
 SELECT 'pg_catalog.avg(real)', '{pg_catalog.sum($1::float8),pg_catalog.count($1)}',
-       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)'
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)', '{sum,count}'
 UNION ALL
 SELECT 'pg_catalog.avg(' || t || ')', '{pg_catalog.sum($1),pg_catalog.count($1)}',
-       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1::numeric / nullif($2, 0)'
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1::numeric / nullif($2, 0)', '{sum,count}'
 FROM unnest('{smallint,integer,bigint,numeric}'::text[]) t
 UNION ALL
-SELECT 'pg_catalog.avg(double precision)', '{pg_catalog.sum($1),pg_catalog.count($1)}',
-       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)'
+SELECT 'pg_catalog.avg(' || t || ')', '{pg_catalog.sum($1),pg_catalog.count($1)}',
+       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)', '{sum,count}'
+FROM unnest('{double precision,interval}'::text[]) t
 UNION ALL
-SELECT 'pg_catalog.avg(interval)', '{pg_catalog.sum($1),pg_catalog.count($1)}',
-       '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1 / nullif($2, 0)'
+SELECT 'pg_catalog.' || f || '(' || t || ')',
+       ARRAY['pg_catalog.count($1)', 'pg_catalog.sum($1)',
+             'pg_catalog.sum($1::' || CASE WHEN t IN ('smallint', 'integer') THEN 'int8' ELSE 'numeric' END
+             || ' * $1)'],
+       '{$1 + $2,"coalesce($1 + $2, $1, $2)","coalesce($1 + $2, $1, $2)"}',
+       pg_catalog.format(CASE WHEN f LIKE 'stddev%' THEN 'streamagg.exact_root(%s)' ELSE '%s' END,
+                         pg_catalog.format('streamagg.exact_variance($1, $2, $3, %s)',
+                                           CASE WHEN f LIKE '%pop' THEN 0 ELSE 1 END)),
+       '{count,sum,squares}'
+FROM unnest('{variance,var_pop,var_samp,stddev,stddev_pop,stddev_samp}'::text[]) f,
+     unnest('{smallint,integer,bigint,numeric}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.' || f || '(' || t || ')', '{streamagg.moments($1)}',
+       '{"pg_catalog.float8_combine($1, $2)"}',
+       'pg_catalog.float8_' || CASE f WHEN 'variance' THEN 'var_samp' WHEN 'stddev' THEN 'stddev_samp' ELSE f END
+       || '($1)', NULL
+FROM unnest('{variance,var_pop,var_samp,stddev,stddev_pop,stddev_samp}'::text[]) f,
+     unnest('{real,double precision}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.' || f || '(double precision,double precision)', '{"streamagg.moments($1, $2)"}',
+       '{"pg_catalog.float8_regr_combine($1, $2)"}', 'pg_catalog.float8_' || f || '($1)', NULL
+FROM unnest('{corr,covar_pop,covar_samp,regr_avgx,regr_avgy,regr_intercept,regr_r2,regr_slope,
+              regr_sxx,regr_sxy,regr_syy}'::text[]) f
+UNION ALL
+SELECT 'pg_catalog.regr_count(double precision,double precision)', '{"pg_catalog.regr_count($1, $2)"}',
+       '{$1 + $2}', '$1', NULL
 UNION ALL
 SELECT 'pg_catalog.' || f || '(' || t || ')', ARRAY['pg_catalog.' || f || '($1)'],
-       ARRAY[CASE f WHEN 'min' THEN 'least' ELSE 'greatest' END || '($1, $2)'], '$1'
+       ARRAY[CASE f WHEN 'min' THEN 'least' ELSE 'greatest' END || '($1, $2)'], '$1', NULL
 FROM unnest('{min,max}'::text[]) f,
      unnest('{smallint,integer,bigint,numeric,real,double precision,text,character,inet,date,
               time without time zone,time with time zone,timestamp without time zone,
-              timestamp with time zone,interval,money,anyenum,anyarray}'::text[]) t
+              timestamp with time zone,interval,money,anyenum,anyarray,oid,tid,pg_lsn,xid8}'::text[]) t
 UNION ALL
 SELECT 'pg_catalog.' || f || '(boolean)', ARRAY['pg_catalog.' || f || '($1)'],
-       '{"coalesce($1 AND $2, $1, $2)"}', '$1'
+       '{"coalesce($1 AND $2, $1, $2)"}', '$1', NULL
 FROM unnest('{bool_and,every}'::text[]) f
 UNION ALL
 SELECT 'pg_catalog.bool_or(boolean)', '{pg_catalog.bool_or($1)}',
-       '{"coalesce($1 OR $2, $1, $2)"}', '$1';
+       '{"coalesce($1 OR $2, $1, $2)"}', '$1', NULL
+UNION ALL
+SELECT 'pg_catalog.' || f || '(' || t || ')', ARRAY['pg_catalog.' || f || '($1)'],
+       ARRAY['coalesce($1 ' || o || ' $2, $1, $2)'], '$1', NULL
+FROM (VALUES ('bit_and', '&'), ('bit_or', '|'), ('bit_xor', '#')) AS operators (f, o),
+     unnest('{smallint,integer,bigint,bit}'::text[]) t
+UNION ALL
+SELECT 'pg_catalog.' || f || '(' || t || ')', ARRAY['pg_catalog.' || f || '($1)'],
+       ARRAY['coalesce($1 ' || o || ' $2, $1, $2)'], '$1', NULL
+FROM (VALUES ('range_agg', '+'), ('range_intersect_agg', '*')) AS operators (f, o),
+     unnest('{anyrange,anymultirange}'::text[]) t;
+
+INSERT INTO streamagg.merge_rules (aggregate, partials, merges, final, extension)
+SELECT '@' || f || '(' || types || ')', ARRAY['@' || f || '(' || arguments || ')'],
+       '{"coalesce(@hll_union($1, $2), $1, $2)"}', '$1', 'hll'
+FROM (VALUES ('hll_add_agg', '@hll_hashval', '$1'),
+             ('hll_add_agg', '@hll_hashval,integer', '$1, $2'),
+             ('hll_add_agg', '@hll_hashval,integer,integer', '$1, $2, $3'),
+             ('hll_add_agg', '@hll_hashval,integer,integer,bigint', '$1, $2, $3, $4'),
+             ('hll_add_agg', '@hll_hashval,integer,integer,bigint,integer', '$1, $2, $3, $4, $5'),
+             ('hll_union_agg', '@hll', '$1')) AS functions (f, types, arguments);
 
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.stream_progress', '');
@@ -428,12 +557,14 @@ SELECT pg_catalog.pg_extension_config_dump('streamagg.batch_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.quarantine_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.event_log', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.side_tables', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.aggregate_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.close_hook', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.close_queue', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.archive_expired', '');
 SELECT pg_catalog.pg_extension_config_dump('streamagg.dedup_log', '');
+SELECT pg_catalog.pg_extension_config_dump('streamagg.merge_rules', 'WHERE custom');
 
 -- ---------------------------------------------------------------- windows
 
@@ -465,6 +596,56 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION streamagg.tumble(timestamptz, interval, timestamptz) IS
   'The window of fixed size that the time falls in: half-open, a day is 24 hours.';
+
+CREATE FUNCTION streamagg.hop_windows(slide interval, size interval) RETURNS int
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'streamagg_hop_windows';
+COMMENT ON FUNCTION streamagg.hop_windows(interval, interval) IS
+  'The most hop windows that a time falls in.';
+
+CREATE FUNCTION streamagg.hop_start(ts timestamptz, slide interval, size interval,
+  origin timestamptz, number int)
+RETURNS timestamptz LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'streamagg_hop_start';
+COMMENT ON FUNCTION streamagg.hop_start(timestamptz, interval, interval, timestamptz, int) IS
+  'Start of one of the hop windows that the time falls in, numbered from 0 by their ends; NULL: there are fewer.';
+
+CREATE FUNCTION streamagg.hop(ts timestamptz, slide interval, size interval,
+  origin timestamptz DEFAULT '2000-01-03 00:00+00')
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
+  SELECT streamagg.hop_start(ts, slide, size, origin, n),
+         streamagg.window_end(streamagg.hop_start(ts, slide, size, origin, n), size)
+  FROM pg_catalog.generate_series(0, streamagg.hop_windows(slide, size) - 1) n
+  WHERE streamagg.hop_start(ts, slide, size, origin, n) IS NOT NULL;
+END;
+COMMENT ON FUNCTION streamagg.hop(timestamptz, interval, interval, timestamptz) IS
+  'The windows of fixed size, one begun every slide, that the time falls in: half-open, a day is 24 hours.';
+
+CREATE FUNCTION streamagg.cumulate_windows(step interval, size interval) RETURNS int
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'streamagg_cumulate_windows';
+COMMENT ON FUNCTION streamagg.cumulate_windows(interval, interval) IS
+  'The most cumulate windows that a time falls in.';
+
+CREATE FUNCTION streamagg.cumulate_end(ts timestamptz, step interval, size interval,
+  origin timestamptz, number int)
+RETURNS timestamptz LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'streamagg_cumulate_end';
+COMMENT ON FUNCTION streamagg.cumulate_end(timestamptz, interval, interval, timestamptz, int) IS
+  'End of one of the cumulate windows that the time falls in, numbered from 0; NULL: there are fewer.';
+
+CREATE FUNCTION streamagg.cumulate(ts timestamptz, step interval, size interval,
+  origin timestamptz DEFAULT '2000-01-03 00:00+00')
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
+  SELECT streamagg.window_start(ts, size, origin),
+         streamagg.cumulate_end(ts, step, size, origin, n)
+  FROM pg_catalog.generate_series(0, streamagg.cumulate_windows(step, size) - 1) n
+  WHERE streamagg.cumulate_end(ts, step, size, origin, n) IS NOT NULL;
+END;
+COMMENT ON FUNCTION streamagg.cumulate(timestamptz, interval, interval, timestamptz) IS
+  'The windows of one start that grow by step until they have their size, and end behind the time.';
 
 -- ---------------------------------------------------------------- aggregates
 
@@ -499,6 +680,18 @@ RETURNS regclass LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_replace_aggregate';
 COMMENT ON FUNCTION streamagg.replace_aggregate(regclass, text, text) IS
   'Gives the aggregate another query: built beside it, filled, and exchanged at commit; the view stays where its columns agree.';
 
+CREATE FUNCTION streamagg.add_column(aggregate regclass, name text, expression text,
+  backfill text DEFAULT 'none')
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_add_column';
+COMMENT ON FUNCTION streamagg.add_column(regclass, text, text, text) IS
+  'Gives the aggregate''s view another column; what was before is computed anew by a backfill, or is NULL.';
+
+CREATE FUNCTION streamagg.create_rollup(name text, aggregate regclass, size interval,
+  retention interval DEFAULT NULL)
+RETURNS regclass LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_create_rollup';
+COMMENT ON FUNCTION streamagg.create_rollup(text, regclass, interval, interval) IS
+  'Makes an aggregate with greater windows of another one: filled from its states, kept up to date by the same rows.';
+
 CREATE FUNCTION streamagg.nearly_equal(a float8, b float8, tolerance float8) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streamagg_nearly_equal';
 COMMENT ON FUNCTION streamagg.nearly_equal(float8, float8, float8) IS
@@ -523,6 +716,11 @@ CREATE FUNCTION streamagg.batch_groups() RETURNS SETOF record
 LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_batch_groups';
 COMMENT ON FUNCTION streamagg.batch_groups() IS
   'The groups of the batch that an aggregate writes just now: the statement of a batch reads them.';
+
+CREATE FUNCTION streamagg.batch_takes(window_end timestamptz, tid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_batch_takes';
+COMMENT ON FUNCTION streamagg.batch_takes(timestamptz, tid) IS
+  'Whether the window that ends then still takes this row of the batch: the statement of a batch reads it.';
 
 CREATE FUNCTION streamagg.count_groups(state_table regclass) RETURNS bigint
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_count_groups';

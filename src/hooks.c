@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "aggregate/define.h"
+#include "aggregate/rules.h"
 #include "archive.h"
 #include "catalog.h"
 #include "event.h"
@@ -136,6 +137,7 @@ streamagg_on_sql_drop(PG_FUNCTION_ARGS)
 	require_event_trigger(fcinfo);
 	if (!catalog_is_installed())
 		PG_RETURN_NULL();
+	rules_forget_dropped();
 	catalog_enter(&scope);
 	rows = catalog_run(&dropped_relations, NULL, NULL);
 	for (uint64 i = 0; i < rows; i++)

@@ -8,10 +8,9 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "nodes/parsenodes.h"
-#include "parser/parser.h"
 #include "utils/memutils.h"
 
+#include "expression.h"
 #include "retry_select.h"
 #include "streamagg.h"
 
@@ -32,41 +31,10 @@ retry_select_compare(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* A syntax error stands in the clause, not in the caller's statement. */
 static void
-place_error(void *clause)
+require_expression(const char *clause)
 {
-	int position = geterrposition();
-
-	if (position <= 0)
-		return;
-	errposition(0);
-	internalerrposition(position);
-	internalerrquery(clause);
-}
-
-static bool
-is_one_expression(const SelectStmt *parsed)
-{
-	return list_length(parsed->targetList) == 1 &&
-		   linitial_node(ResTarget, parsed->targetList)->name == NULL &&
-		   parsed->distinctClause == NIL && parsed->fromClause == NIL &&
-		   parsed->whereClause == NULL && parsed->groupClause == NIL &&
-		   parsed->havingClause == NULL && parsed->windowClause == NIL &&
-		   parsed->sortClause == NIL && parsed->limitOffset == NULL && parsed->limitCount == NULL &&
-		   parsed->lockingClause == NIL;
-}
-
-static void
-require_expression(char *clause)
-{
-	ErrorContextCallback callback = {error_context_stack, place_error, clause};
-	List *parsed;
-
-	error_context_stack = &callback;
-	parsed = raw_parser(clause, RAW_PARSE_PLPGSQL_EXPR);
-	error_context_stack = callback.previous;
-	if (!is_one_expression((SelectStmt *) linitial_node(RawStmt, parsed)->stmt))
+	if (expression_parse(clause) == NULL)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("where_clause must be one condition"),
 						errhint("It stands behind WHERE in a query over streamagg.quarantine, such "
 								"as code = '23514'.")));
@@ -90,7 +58,7 @@ retry_select(Oid stream, const char *clause, int *count)
 	RereadPlace *places;
 	bool isnull;
 
-	require_expression(pstrdup(clause));
+	require_expression(clause);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	/* the line's end ends a comment of the clause */

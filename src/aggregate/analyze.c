@@ -31,17 +31,18 @@ refuse_later_windows(Node *node, void *context)
 		const char *function = strVal(llast(name));
 
 		if (list_length(name) == 2 && strcmp(strVal(linitial(name)), STREAMAGG_NAME) == 0 &&
-			(strcmp(function, "hop") == 0 || strcmp(function, "cumulate") == 0 ||
-			 strcmp(function, "session") == 0))
-			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-							errmsg("%s windows are not supported yet", function),
-							errhint("Use streamagg.tumble, date_bin or date_trunc.")));
+			strcmp(function, "session") == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("%s windows are not supported yet", function),
+					 errhint("Use streamagg.tumble, streamagg.hop, streamagg.cumulate, date_bin "
+							 "or date_trunc.")));
 	}
 	return raw_expression_tree_walker(node, refuse_later_windows, context);
 }
 
-Query *
-definition_parse(const char *sql)
+static RawStmt *
+parse_select(const char *sql)
 {
 	List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
 	RawStmt *statement;
@@ -54,6 +55,26 @@ definition_parse(const char *sql)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
 						errmsg("the query of an aggregate must be one SELECT")));
 	(void) refuse_later_windows(statement->stmt, NULL);
+	return statement;
+}
+
+Query *
+definition_parse(const char *sql)
+{
+	return parse_analyze_fixedparams(parse_select(sql), sql, NULL, 0, NULL);
+}
+
+Query *
+definition_parse_with(const char *sql, Node *expression, const char *name)
+{
+	RawStmt *statement = parse_select(sql);
+	SelectStmt *select = (SelectStmt *) statement->stmt;
+	ResTarget *target = makeNode(ResTarget);
+
+	target->name = pstrdup(name);
+	target->val = expression;
+	target->location = -1;
+	select->targetList = lappend(select->targetList, target);
 	return parse_analyze_fixedparams(statement, sql, NULL, 0, NULL);
 }
 
@@ -72,6 +93,27 @@ require_btree(Node *key)
 						errhint("Group by a part of it, or by its text.")));
 }
 
+/* Of tumble and hop start and end both stand for the window; a start of cumulate has several ends. */
+static bool
+is_whole_window(const Definition *definition, Node *key)
+{
+	return definition_is_window_column(definition, key) &&
+		   (definition->window.kind != WINDOW_CUMULATE || ((Var *) key)->varattno == 2);
+}
+
+static void
+refuse_ungrouped_window(const Definition *definition)
+{
+	if (definition->window.kind == WINDOW_CUMULATE)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a query with cumulate windows must group by their end"),
+						errdetail("The windows of one start have different ends."),
+						errhint("Add window_start and window_end to GROUP BY.")));
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("a query with a window must group by it"),
+					errhint("Add window_start and window_end to GROUP BY.")));
+}
+
 static void
 load_keys(Definition *definition)
 {
@@ -85,16 +127,13 @@ load_keys(Definition *definition)
 		Node *key = get_sortgroupclause_expr(lfirst(cell), query->targetList);
 
 		require_btree(key);
-		if (definition_is_window_column(definition, key) ||
-			definition_load_window_key(definition, key))
+		if (is_whole_window(definition, key) || definition_load_window_key(definition, key))
 			window_grouped = true;
-		else
+		else if (!definition_is_window_column(definition, key))
 			others = lappend(others, key);
 	}
 	if (definition->nwindow > 0 && !window_grouped)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("a query with a window must group by it"),
-						errhint("Add window_start and window_end to GROUP BY.")));
+		refuse_ungrouped_window(definition);
 	definition->keys = palloc0(sizeof(Key) * Max(definition->nwindow + list_length(others), 1));
 	for (int i = 0; i < definition->nwindow; i++)
 		definition->keys[definition->nkeys++].expression = definition->window_keys[i];

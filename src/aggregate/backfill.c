@@ -22,9 +22,11 @@
 #include "progress.h"
 #include "rewrite.h"
 #include "run.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
 #include "target.h"
+#include "window_run.h"
 
 /* About half a second's work; where each slice must look through the whole archive, 16 slices. */
 #define SLICE_ROWS 200000
@@ -132,10 +134,19 @@ backfill_mark_included(const Source *source, const WindowRange *range)
 	bool total = source->definition->window.kind == WINDOW_NONE;
 	bool from = !total && !TIMESTAMP_IS_NOBEGIN(range->from);
 	bool to = !total && !TIMESTAMP_IS_NOEND(range->to);
-	Datum values[3] = {ObjectIdGetDatum(source->state), TimestampTzGetDatum(range->from),
-					   TimestampTzGetDatum(range->to)};
 	char nulls[4] = {' ', from ? ' ' : 'n', to ? ' ' : 'n', '\0'};
+	WindowRange whole = *range;
+	Datum values[3];
 
+	/* rows are told by the windows that they are judged by, of which those of a rollup are made */
+	if (source->is_rollup)
+	{
+		whole.from = window_align(&source->definition->window, range->from);
+		whole.to = window_align(&source->definition->window, range->to);
+	}
+	values[0] = ObjectIdGetDatum(source->state);
+	values[1] = TimestampTzGetDatum(whole.from);
+	values[2] = TimestampTzGetDatum(whole.to);
 	catalog_execute(&add_included, values, nulls);
 }
 
@@ -159,11 +170,9 @@ count_rows(const char *rows)
 
 /* The statement is read under neutral settings and runs under those of the definition. */
 static void
-insert_groups(const Source *source, const char *rows)
+insert(const Source *source, const char *sql)
 {
-	const Definition *definition = source_definition(source, rows);
-	Upsert *upsert = rewrite_upsert(definition, stream_name(source->state), false);
-	SPIPlanPtr plan = SPI_prepare(upsert->insert, 0, NULL);
+	SPIPlanPtr plan = SPI_prepare(sql, 0, NULL);
 	int level = NewGUCNestLevel();
 
 	if (plan == NULL)
@@ -174,30 +183,48 @@ insert_groups(const Source *source, const char *rows)
 	AtEOXact_GUC(true, level);
 }
 
+static void
+insert_groups(const Source *source, const WindowRange *range)
+{
+	Definition *definition = source_definition(source, range, false);
+	const char *state = stream_name(source->state);
+	Upsert *upsert = rewrite_upsert(definition, state, false);
+
+	insert(source, upsert->insert);
+	side_load(definition, source->state);
+	for (int i = 1; i <= definition->nsides; i++)
+	{
+		upsert = rewrite_distinct(definition, i, state, false);
+		insert(source, rewrite_upsert_sql(upsert, upsert->insert, NULL));
+	}
+}
+
 void
 backfill_delete(const Source *source, const WindowRange *range)
 {
+	List *tables = lcons_oid(source->state, side_tables(source->state));
 	const char *bounds = "";
+	ListCell *cell;
 
 	if (source->definition->window.kind != WINDOW_NONE)
 		bounds = source_range_sql(
 			range, psprintf("s.%s", quote_identifier(source->definition->keys[0].column)));
-	execute(psprintf("DELETE FROM %s s WHERE true%s", stream_name(source->state), bounds),
-			SPI_OK_DELETE);
+	foreach (cell, tables)
+		execute(psprintf("DELETE FROM %s s WHERE true%s", stream_name(lfirst_oid(cell)), bounds),
+				SPI_OK_DELETE);
 }
 
 /* Behind the lock. */
 static int64
 fill(const Source *source, const WindowRange *range)
 {
-	const char *rows = source_rows(source, range, false);
 	int64 count;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	count = count_rows(rows);
+	count = count_rows(source_rows_once(source, range));
 	backfill_delete(source, range);
-	insert_groups(source, rows);
+	insert_groups(source, range);
 	SPI_finish();
 	backfill_mark_included(source, range);
 	return count;

@@ -4,7 +4,6 @@
 #include "postgres.h"
 
 #include "nodes/nodeFuncs.h"
-#include "utils/lsyscache.h"
 
 #include "definition_parts.h"
 #include "rules.h"
@@ -26,18 +25,13 @@ add_call(Definition *definition, Aggref *aggref)
 
 	if (find_call(definition, aggref))
 		return;
-	if (list_length(aggref->args) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("aggregate function %s has no merge rule", get_func_name(aggref->aggfnoid)),
-				 errhint("Functions with one are listed in streamagg.merge_rules.")));
 	definition->calls = definition->calls == NULL
 							? palloc(sizeof(Call))
 							: repalloc(definition->calls, sizeof(Call) * (definition->ncalls + 1));
 	call = &definition->calls[definition->ncalls++];
 	memset(call, 0, sizeof(Call));
 	call->aggref = aggref;
-	call->rule = rules_find(aggref->aggfnoid);
+	call->rule = rules_find(aggref);
 }
 
 static bool
@@ -58,6 +52,7 @@ definition_load_calls(Definition *definition)
 
 	(void) collect_calls((Node *) definition->query->targetList, definition);
 	(void) collect_calls(definition->query->havingQual, definition);
+	definition_number_sides(definition);
 	foreach (cell, definition->query->targetList)
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, cell);

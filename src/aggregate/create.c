@@ -83,12 +83,22 @@ define_take_settings(Request *request)
 	request->intervalstyle = pstrdup(GetConfigOption("IntervalStyle", false, false));
 }
 
+void
+define_take_name(Request *request, const char *name)
+{
+	List *names = textToQualifiedNameList(cstring_to_text(name));
+	RangeVar *relation = makeRangeVarFromNameList(names);
+
+	request->schema = get_namespace_name(RangeVarGetCreationNamespace(relation));
+	request->name = relation->relname;
+	if (strlen(request->name) == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("the name must not be empty")));
+}
+
 static void
 read_arguments(FunctionCallInfo fcinfo, Request *request)
 {
 	char *name = define_text_argument(fcinfo, 0, "name");
-	List *names = textToQualifiedNameList(cstring_to_text(name));
-	RangeVar *relation = makeRangeVarFromNameList(names);
 
 	request->query = define_text_argument(fcinfo, 1, "query");
 	request->late = word_argument(fcinfo, 2, "late", "merge", "drop");
@@ -103,11 +113,8 @@ read_arguments(FunctionCallInfo fcinfo, Request *request)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("allowed_lateness must be between 0 and 1000 days, without months")));
 	refuse_later_arguments(fcinfo);
-	request->schema = get_namespace_name(RangeVarGetCreationNamespace(relation));
-	request->name = relation->relname;
+	define_take_name(request, name);
 	define_take_settings(request);
-	if (strlen(request->name) == 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("the name must not be empty")));
 }
 
 /* ---------------------------------------------------------------- create_aggregate */

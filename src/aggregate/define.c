@@ -27,10 +27,9 @@
 #include "rewrite.h"
 #include "rules.h"
 #include "run.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
-
-#define SUFFIX_ROOM 6 /* _state, _query */
 
 static CatalogStatement insert_aggregate = {
 	"INSERT INTO streamagg.aggregate_catalog (state_table, aggregate, definition, stream, late,"
@@ -41,16 +40,52 @@ static CatalogStatement insert_aggregate = {
 	 TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID},
 	NULL};
 
+static CatalogStatement read_existing = {
+	"SELECT state_table, definition, late, allowed_lateness, emit, judged IS NOT NULL"
+	" FROM streamagg.aggregate_catalog WHERE aggregate = $1",
+	1,
+	{REGCLASSOID},
+	NULL};
+
+Existing
+define_take_policies(Request *request, Oid aggregate)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Datum value = ObjectIdGetDatum(aggregate);
+	Existing existing;
+	CatalogScope scope;
+	MemoryContext inner;
+	bool isnull;
+
+	catalog_enter(&scope);
+	(void) catalog_run(&read_existing, &value, NULL);
+	inner = MemoryContextSwitchTo(context);
+	existing.state = DatumGetObjectId(catalog_value(0, 1, &isnull));
+	existing.query_view = DatumGetObjectId(catalog_value(0, 2, &isnull));
+	existing.is_rollup = DatumGetBool(catalog_value(0, 6, &isnull));
+	request->late = pstrdup(catalog_string(0, 3));
+	request->lateness = palloc(sizeof(Interval));
+	*request->lateness = *DatumGetIntervalP(catalog_value(0, 4, &isnull));
+	request->emit = pstrdup(catalog_string(0, 5));
+	MemoryContextSwitchTo(inner);
+	catalog_leave(&scope);
+	return existing;
+}
+
 /* ---------------------------------------------------------------- objects */
+
+char *
+define_part_name(const char *name, const char *suffix)
+{
+	int room = NAMEDATALEN - 1 - (int) strlen(suffix);
+
+	return psprintf("%.*s%s", pg_mbcliplen(name, strlen(name), room), name, suffix);
+}
 
 char *
 define_name(const Request *request, const char *suffix)
 {
-	int room = NAMEDATALEN - 1 - (*suffix ? SUFFIX_ROOM : 0);
-	int length = pg_mbcliplen(request->name, strlen(request->name), room);
-	char *name = psprintf("%.*s%s", length, request->name, suffix);
-
-	return quote_qualified_identifier(request->schema, name);
+	return quote_qualified_identifier(request->schema, define_part_name(request->name, suffix));
 }
 
 static Oid
@@ -101,8 +136,8 @@ make_definition_view(Request *request)
 }
 
 /* pg_get_viewdef reads in the active snapshot, which must see the view that was just made. */
-static char *
-definition_text(Oid view)
+char *
+define_text(Oid view)
 {
 	Datum found;
 
@@ -113,26 +148,32 @@ definition_text(Oid view)
 	return TextDatumGetCString(found);
 }
 
+void
+define_view(const Request *request, const char *create, const Definition *definition,
+			const char *state)
+{
+	bool final = strcmp(request->emit, "final") == 0;
+	/* what it leaves out is not for functions of its readers either */
+	bool filters = final || definition->query->havingQual != NULL;
+
+	define_run(psprintf("%s %s AS %s", create, filters ? "WITH (security_barrier)" : "",
+						rewrite_view(definition, state, run_lateness(request->lateness), final)));
+}
+
 /* With the safe search_path: names in the definition's text are qualified. */
 static void
 make_state_and_view(Request *request)
 {
 	char *state = define_name(request, "_state");
 	char *view = define_name(request, "");
-	bool final = strcmp(request->emit, "final") == 0;
-	bool filters;
 
-	request->definition =
-		definition_analyze(definition_parse(definition_text(request->query_view)));
+	request->definition = definition_analyze(definition_parse(define_text(request->query_view)));
 	definition_name_columns(request->definition);
 	define_run(rewrite_create_table(request->definition, state));
 	CommandCounterIncrement();
 	request->state = relation_oid(state);
-	/* what it leaves out is not for functions of its readers either */
-	filters = final || request->definition->query->havingQual != NULL;
-	define_run(
-		psprintf("CREATE VIEW %s %s AS %s", view, filters ? "WITH (security_barrier)" : "",
-				 rewrite_view(request->definition, state, run_lateness(request->lateness), final)));
+	side_make(request);
+	define_view(request, psprintf("CREATE VIEW %s", view), request->definition, state);
 	CommandCounterIncrement();
 	request->view = relation_oid(view);
 }
@@ -202,8 +243,8 @@ describe(const Request *request)
 
 /* ---------------------------------------------------------------- catalogue */
 
-static Datum
-names_array(List *names)
+Datum
+define_names_array(List *names)
 {
 	Datum *values = palloc(sizeof(Datum) * Max(list_length(names), 1));
 	ListCell *cell;
@@ -237,8 +278,8 @@ register_aggregate(const Request *request)
 	values[7] = CStringGetTextDatum(request->timezone);
 	values[8] = CStringGetTextDatum(request->datestyle);
 	values[9] = CStringGetTextDatum(request->intervalstyle);
-	values[10] = names_array(keys);
-	values[11] = names_array(states);
+	values[10] = define_names_array(keys);
+	values[11] = define_names_array(states);
 	catalog_execute(&insert_aggregate, values, NULL);
 }
 
@@ -261,6 +302,7 @@ define_build(Request *request)
 {
 	int level;
 
+	rules_lock(RowShareLock);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	make_definition_view(request);
@@ -269,6 +311,7 @@ define_build(Request *request)
 	run_apply_neutral_settings();
 	make_state_and_view(request);
 	tie_together(request);
+	side_tie(request);
 	define_revoke_from_others(request->state);
 	define_revoke_from_others(request->query_view);
 	describe(request);

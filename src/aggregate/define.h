@@ -32,8 +32,34 @@ typedef struct Request
 /* The stream of a query of the caller's. */
 extern Oid define_stream(const char *sql);
 extern void define_take_settings(Request *request);
+/* Schema and name of what is to be made, from an argument. */
+extern void define_take_name(Request *request, const char *name);
+
+/* The parts of an aggregate that is there. */
+typedef struct Existing
+{
+	Oid state;
+	Oid query_view;
+	bool is_rollup;
+} Existing;
+
+/* What an aggregate is besides its query: late policy, allowed_lateness, emit. */
+extern Existing define_take_policies(Request *request, Oid aggregate);
+
+/* The text of a definition view, as it is now; under the safe search_path all names are qualified. */
+extern char *define_text(Oid query_view);
+/*
+ * The view that people read, over a state; create: "CREATE VIEW name", or with OR REPLACE where it gets new
+ * columns or another state.  request: its policies.
+ */
+extern void define_view(const Request *request, const char *create, const Definition *definition,
+						const char *state);
+/* A list of C strings as a datum. */
+extern Datum define_names_array(List *names);
 /* Makes and registers the three relations, as the stream's owner; definition is gone afterwards. */
 extern void define_build(Request *request);
+/* A suffix behind a name that is cut to fit. */
+extern char *define_part_name(const char *name, const char *suffix);
 /* The qualified, quoted name of one of them. */
 extern char *define_name(const Request *request, const char *suffix);
 /* A utility statement, within SPI. */

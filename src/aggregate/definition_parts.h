@@ -18,4 +18,7 @@ extern bool definition_load_window_key(Definition *definition, Node *key);
 /* The aggregate calls of SELECT list and HAVING, each once. */
 extern void definition_load_calls(Definition *definition);
 
+/* Which calls with DISTINCT have a side table, and which of them share one.  Errors: 0A000. */
+extern void definition_number_sides(Definition *definition);
+
 #endif

@@ -42,8 +42,11 @@ static CatalogStatement forget_aggregate = {
 	" WHERE state_table IN (SELECT state_table FROM d)),"
 	" b AS (DELETE FROM streamagg.backfill_log WHERE aggregate = $1),"
 	" h AS (DELETE FROM streamagg.close_hook WHERE aggregate = $1),"
-	" q AS (DELETE FROM streamagg.close_queue WHERE aggregate = $1)"
-	" SELECT state_table, definition FROM d",
+	" q AS (DELETE FROM streamagg.close_queue WHERE aggregate = $1),"
+	" s AS (DELETE FROM streamagg.side_tables"
+	" WHERE state_table IN (SELECT state_table FROM d) RETURNING side_table)"
+	" SELECT state_table FROM d UNION ALL SELECT side_table FROM s"
+	" UNION ALL SELECT definition FROM d WHERE definition IS NOT NULL",
 	1,
 	{REGCLASSOID},
 	NULL};
@@ -87,7 +90,12 @@ static CatalogStatement count_aggregates = {
 	NULL};
 
 static CatalogStatement all_aggregates = {
-	"SELECT state_table, aggregate FROM streamagg.aggregate_catalog", 0, {InvalidOid}, NULL};
+	"SELECT state_table, aggregate, 'the' FROM streamagg.aggregate_catalog UNION ALL"
+	" SELECT s.side_table, a.aggregate, 'part of the' FROM streamagg.side_tables s"
+	" JOIN streamagg.aggregate_catalog a ON a.state_table = s.state_table ORDER BY 2, 1",
+	0,
+	{InvalidOid},
+	NULL};
 
 /* ---------------------------------------------------------------- drop_aggregate */
 
@@ -128,13 +136,13 @@ streamagg_drop_aggregate(PG_FUNCTION_ARGS)
 
 /* Where the ties to the view were lost by a dump, its parts are still there. */
 static void
-drop_part(Datum part, bool isnull)
+drop_part(Oid part)
 {
 	ObjectAddress object;
 
-	if (isnull || get_rel_name(DatumGetObjectId(part)) == NULL)
+	if (get_rel_name(part) == NULL)
 		return;
-	ObjectAddressSet(object, RelationRelationId, DatumGetObjectId(part));
+	ObjectAddressSet(object, RelationRelationId, part);
 	performDeletion(&object, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 }
 
@@ -142,20 +150,10 @@ void
 define_forget_aggregate(Oid view)
 {
 	Datum value = ObjectIdGetDatum(view);
-	CatalogScope scope;
-	bool isnull;
+	ListCell *cell;
 
-	catalog_enter(&scope);
-	if (catalog_run(&forget_aggregate, &value, NULL) > 0)
-	{
-		Datum state = catalog_value(0, 1, &isnull);
-		Datum definition;
-
-		drop_part(state, isnull);
-		definition = catalog_value(0, 2, &isnull);
-		drop_part(definition, isnull);
-	}
-	catalog_leave(&scope);
+	foreach (cell, catalog_list_oids(&forget_aggregate, &value))
+		drop_part(lfirst_oid(cell));
 }
 
 static void
@@ -203,7 +201,8 @@ define_keep_states(void)
 		deleteDependencyRecordsForClass(RelationRelationId, state, RelationRelationId,
 										DEPENDENCY_INTERNAL);
 		ereport(NOTICE, (errmsg("table %s stays, no longer written", stream_name(state)),
-						 errdetail("It is the state of aggregate %s.", catalog_string(i, 2))));
+						 errdetail("It is %s state of aggregate %s.", catalog_string(i, 3),
+								   catalog_string(i, 2))));
 	}
 	catalog_leave(&scope);
 	CommandCounterIncrement();

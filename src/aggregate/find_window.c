@@ -17,6 +17,7 @@
 #include "definition_parts.h"
 #include "stream.h"
 #include "streamagg.h"
+#include "window_run.h"
 
 static void
 refuse_window(const char *reason, const char *hint)
@@ -53,11 +54,18 @@ folded_call(Node *call)
 	return IsA(folded, FuncExpr) ? (FuncExpr *) folded : NULL;
 }
 
-static bool
-is_tumble(Oid function)
+static WindowKind
+kind_of(Oid function)
 {
-	return get_func_namespace(function) == get_namespace_oid(STREAMAGG_NAME, false) &&
-		   strcmp(get_func_name(function), "tumble") == 0;
+	const char *name = get_func_name(function);
+
+	if (get_func_namespace(function) != get_namespace_oid(STREAMAGG_NAME, false))
+		return WINDOW_NONE;
+	if (strcmp(name, "tumble") == 0)
+		return WINDOW_TUMBLE;
+	if (strcmp(name, "hop") == 0)
+		return WINDOW_HOP;
+	return strcmp(name, "cumulate") == 0 ? WINDOW_CUMULATE : WINDOW_NONE;
 }
 
 static void
@@ -66,9 +74,19 @@ set_fixed_window(Definition *definition, Datum size, Datum origin)
 	definition->window.kind = WINDOW_TUMBLE;
 	definition->window.size = window_size(DatumGetIntervalP(size));
 	definition->window.origin = DatumGetTimestampTz(origin);
-	if (TIMESTAMP_NOT_FINITE(definition->window.origin))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the origin of windows must be finite")));
+	window_check_origin(definition->window.origin);
+}
+
+/* hop and cumulate: (ts, slide, size, origin) */
+static void
+set_sliding_window(Definition *definition, WindowKind kind, const List *arguments)
+{
+	set_fixed_window(definition, constant_argument(lthird(arguments)),
+					 constant_argument(lfourth(arguments)));
+	definition->window.kind = kind;
+	definition->window.slide =
+		window_size(DatumGetIntervalP(constant_argument(lsecond(arguments))));
+	window_check_slide(&definition->window);
 }
 
 static void
@@ -84,18 +102,22 @@ load_window_function(Definition *definition, Index index, RangeTblEntry *entry)
 {
 	RangeTblFunction *function = linitial_node(RangeTblFunction, entry->functions);
 	FuncExpr *call = folded_call(function->funcexpr);
+	WindowKind kind = call ? kind_of(call->funcid) : WINDOW_NONE;
 
-	if (call == NULL || !is_tumble(call->funcid))
+	if (kind == WINDOW_NONE)
 		refuse_window("only window functions can be called in the FROM clause",
 					  "Call other functions in the SELECT list or in WHERE.");
 	if (definition->window_index)
 		refuse_window("a continuous aggregate cannot have two windows",
 					  "Make an aggregate for each.");
 	require_event_time(definition, linitial(call->args));
-	set_fixed_window(definition, constant_argument(lsecond(call->args)),
-					 constant_argument(lthird(call->args)));
+	if (kind == WINDOW_TUMBLE)
+		set_fixed_window(definition, constant_argument(lsecond(call->args)),
+						 constant_argument(lthird(call->args)));
+	else
+		set_sliding_window(definition, kind, call->args);
 	definition->window_index = index;
-	definition->nwindow = 1; /* its end is computed */
+	definition->nwindow = kind == WINDOW_CUMULATE ? 2 : 1; /* other ends are computed */
 	for (int i = 0; i < definition->nwindow; i++)
 		definition->window_keys[i] =
 			(Node *) makeVar(index, i + 1, TIMESTAMPTZOID, -1, InvalidOid, 0);

@@ -6,6 +6,9 @@
  * become a string of bytes that is hashed and compared at once.  That is right where equal values are
  * equal bytes: group_steps.c says for which queries.  The groups come back into SQL by batch_groups(),
  * so the upsert is the same for both.
+ *
+ * The rows of hop and cumulate come by panes (panes.c).  When all are here, the group of each pane is
+ * merged into those of its windows, some at a time: a batch may have far more windows than rows.
  */
 #include "postgres.h"
 
@@ -14,14 +17,20 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "group_steps.h"
 #include "grouping.h"
 #include "integer.h"
 #include "streamagg.h"
+#include "window_run.h"
+
+/* Groups at a time: as many as a batch has rows, so that panes take no more memory than others. */
+#define PORTION 100000
 
 PG_FUNCTION_INFO_V1(streamagg_batch_groups);
 
@@ -37,6 +46,7 @@ typedef struct RowGroup
 {
 	Datum *values;
 	bool *isnull;
+	int left_out; /* of a pane: the first so many of its windows */
 } RowGroup;
 
 typedef struct GroupSlot
@@ -67,8 +77,17 @@ struct Grouping
 	ValueType *keys;
 	int nsteps;
 	Step *steps;
-	MemoryContext context; /* of the groups */
+	Window window;		   /* whose panes are grouped by; WINDOW_NONE: by the keys as they come */
+	int nwindow;		   /* leading keys that are the window's */
+	MemoryContext rows;	   /* of the groups that rows make … */
+	MemoryContext panes;   /* … and of those that panes make */
+	MemoryContext context; /* the one of both that groups are made in */
 	groups_hash *table;
+	groups_hash *ready; /* what batch_groups() returns: NULL before the first portion */
+	groups_iterator iterator;
+	const GroupSlot *pane; /* that is merged into its windows … */
+	int next_window;	   /* … from this one on */
+	int left_out;
 	Datum *row;			  /* keys of the row at hand … */
 	StringInfoData bytes; /* … and their bytes */
 	uint64 seed;
@@ -109,6 +128,8 @@ key_of(Grouping *grouping, const Datum *values, const bool *isnull)
 	KeyBytes key;
 
 	resetStringInfo(bytes);
+	if (grouping->window.kind != WINDOW_NONE)
+		appendBinaryStringInfo(bytes, (char *) &grouping->left_out, sizeof(int));
 	for (int i = 0; i < grouping->nkeys; i++)
 	{
 		appendStringInfoCharMacro(bytes, isnull[i] ? 'n' : 'v');
@@ -146,6 +167,7 @@ fill_group(Grouping *grouping, GroupSlot *slot, const bool *isnull)
 	slot->key.bytes = bytes;
 	group->values = (Datum *) memory;
 	group->isnull = (bool *) (memory + count * sizeof(Datum));
+	group->left_out = grouping->left_out;
 	for (int i = 0; i < grouping->nkeys; i++)
 	{
 		group->isnull[i] = isnull[i];
@@ -154,6 +176,18 @@ fill_group(Grouping *grouping, GroupSlot *slot, const bool *isnull)
 	}
 	for (int i = 0; i < grouping->nsteps; i++)
 		group->isnull[grouping->nkeys + i] = grouping->steps[i].kind != STEP_COUNT;
+}
+
+/* The group of these keys in the table, new or not. */
+static RowGroup *
+find_group(Grouping *grouping, groups_hash *table, const Datum *values, const bool *isnull)
+{
+	bool found;
+	GroupSlot *slot = groups_insert(table, key_of(grouping, values, isnull), &found);
+
+	if (!found)
+		fill_group(grouping, slot, isnull);
+	return &slot->group;
 }
 
 /* ---------------------------------------------------------------- states */
@@ -209,15 +243,12 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	Grouping *grouping = (Grouping *) self;
 	Datum *values;
 	bool *isnull;
-	bool found;
-	GroupSlot *group;
+	RowGroup *group;
 
 	slot_getallattrs(slot);
 	values = slot->tts_values;
 	isnull = slot->tts_isnull;
-	group = groups_insert(grouping->table, key_of(grouping, values, isnull), &found);
-	if (!found)
-		fill_group(grouping, group, isnull);
+	group = find_group(grouping, grouping->table, values, isnull);
 	for (int i = 0; i < grouping->nsteps; i++)
 	{
 		Step *step = &grouping->steps[i];
@@ -228,9 +259,88 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		if (step->argument >= 0 && isnull[step->argument])
 			continue;
 		advance(grouping, step, step->argument >= 0 ? values[step->argument] : (Datum) 0,
-				&group->group.values[at], &group->group.isnull[at]);
+				&group->values[at], &group->isnull[at]);
 	}
 	return true;
+}
+
+/* ---------------------------------------------------------------- panes */
+
+/* The states of a group into those of another. */
+static void
+merge_states(const Grouping *grouping, const RowGroup *from, RowGroup *into)
+{
+	for (int i = 0; i < grouping->nsteps; i++)
+	{
+		Step *step = &grouping->steps[i];
+		int at = grouping->nkeys + i;
+
+		if (from->isnull[at])
+			continue;
+		if (step->kind != STEP_COUNT && step->kind != STEP_SUM)
+		{
+			advance(grouping, step, from->values[at], &into->values[at], &into->isnull[at]);
+			continue;
+		}
+		if (into->isnull[at])
+			into->values[at] = Int64GetDatum(0);
+		into->values[at] =
+			Int64GetDatum(DatumGetInt64(into->values[at]) + DatumGetInt64(from->values[at]));
+		into->isnull[at] = false;
+	}
+}
+
+static void
+next_pane(Grouping *grouping)
+{
+	grouping->pane = groups_iterate(grouping->table, &grouping->iterator);
+	grouping->next_window = grouping->pane ? grouping->pane->group.left_out : 0;
+}
+
+/* Merges the pane into its windows; returns early when the portion is full. */
+static void
+merge_pane(Grouping *grouping, Datum *keys)
+{
+	const RowGroup *pane = &grouping->pane->group;
+	WindowRun run = window_run(&grouping->window, DatumGetTimestampTz(pane->values[0]));
+
+	memcpy(keys, pane->values, sizeof(Datum) * grouping->nkeys);
+	while (grouping->next_window < run.count)
+	{
+		WindowBounds bounds = window_run_at(&run, grouping->next_window);
+
+		if (grouping->ready->members >= PORTION)
+			return;
+		keys[0] = TimestampTzGetDatum(bounds.start);
+		if (grouping->nwindow > 1)
+			keys[1] = TimestampTzGetDatum(bounds.end);
+		merge_states(grouping, pane, find_group(grouping, grouping->ready, keys, pane->isnull));
+		grouping->next_window++;
+	}
+	next_pane(grouping);
+}
+
+/* A window of two portions is written twice, and the second adds to the first. */
+static void
+merge_portion(Grouping *grouping)
+{
+	Datum *keys = palloc(sizeof(Datum) * grouping->nkeys);
+
+	if (grouping->ready == NULL)
+	{
+		groups_start_iterate(grouping->table, &grouping->iterator);
+		next_pane(grouping);
+	}
+	grouping->left_out = 0;
+	grouping->context = grouping->panes;
+	MemoryContextReset(grouping->panes);
+	grouping->ready = groups_create(grouping->panes, 256, NULL);
+	while (grouping->pane && grouping->ready->members < PORTION)
+	{
+		CHECK_FOR_INTERRUPTS();
+		merge_pane(grouping, keys);
+	}
+	pfree(keys);
 }
 
 /* ---------------------------------------------------------------- a batch */
@@ -246,7 +356,7 @@ shut_down(DestReceiver *self)
 }
 
 Grouping *
-grouping_create(const Definition *definition)
+grouping_create(const Definition *definition, bool by_panes)
 {
 	Grouping *grouping = palloc0(sizeof(Grouping));
 
@@ -259,8 +369,15 @@ grouping_create(const Definition *definition)
 		return NULL;
 	grouping->receiver =
 		(DestReceiver){receive_row, start_up, shut_down, shut_down, DestTuplestore};
-	grouping->context =
+	grouping->rows =
 		AllocSetContextCreate(CurrentMemoryContext, "streamagg groups", ALLOCSET_DEFAULT_SIZES);
+	if (by_panes)
+	{
+		grouping->window = definition->window;
+		grouping->panes =
+			AllocSetContextCreate(CurrentMemoryContext, "streamagg panes", ALLOCSET_DEFAULT_SIZES);
+	}
+	grouping->nwindow = definition->nwindow;
 	initStringInfo(&grouping->bytes);
 	/* so that nobody who chooses keys can choose those that collide */
 	if (!pg_strong_random(&grouping->seed, sizeof(grouping->seed)))
@@ -271,15 +388,29 @@ grouping_create(const Definition *definition)
 DestReceiver *
 grouping_begin(Grouping *grouping)
 {
-	MemoryContextReset(grouping->context);
-	grouping->table = groups_create(grouping->context, 256, NULL);
+	grouping_end(grouping);
+	grouping->context = grouping->rows;
+	grouping->left_out = 0;
+	grouping->table = groups_create(grouping->rows, 256, NULL);
 	return &grouping->receiver;
 }
 
-int64
-grouping_count(const Grouping *grouping)
+void
+grouping_leave_out(Grouping *grouping, int windows)
 {
-	return grouping->table->members;
+	grouping->left_out = windows;
+}
+
+bool
+grouping_next(Grouping *grouping)
+{
+	if (grouping->window.kind != WINDOW_NONE)
+		merge_portion(grouping);
+	else if (grouping->ready == NULL)
+		grouping->ready = grouping->table;
+	else
+		return false;
+	return grouping->ready->members > 0;
 }
 
 /* What it took is free for the rest of the batch. */
@@ -287,7 +418,11 @@ void
 grouping_end(Grouping *grouping)
 {
 	grouping->table = NULL;
-	MemoryContextReset(grouping->context);
+	grouping->ready = NULL;
+	grouping->pane = NULL;
+	MemoryContextReset(grouping->rows);
+	if (grouping->panes)
+		MemoryContextReset(grouping->panes);
 }
 
 Grouping *
@@ -327,8 +462,8 @@ streamagg_batch_groups(PG_FUNCTION_ARGS)
 						errmsg("there are no groups outside a batch")));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	check_columns(offered, result->setDesc);
-	groups_start_iterate(offered->table, &iterator);
-	while ((slot = groups_iterate(offered->table, &iterator)) != NULL)
+	groups_start_iterate(offered->ready, &iterator);
+	while ((slot = groups_iterate(offered->ready, &iterator)) != NULL)
 		tuplestore_putvalues(result->setResult, result->setDesc, slot->group.values,
 							 slot->group.isnull);
 	return (Datum) 0;

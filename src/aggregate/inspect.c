@@ -11,11 +11,13 @@
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "definition.h"
+#include "rules.h"
 #include "stream.h"
 #include "streamagg.h"
 
@@ -147,20 +149,30 @@ inspect_from_entries(const Query *query)
 
 /* The rows of the nullable side of an outer join are not the stream's rows any more. */
 static void
-inspect_join_tree(Node *node, Index stream_index, bool nullable)
+inspect_nullable(const Query *query, int index, Index stream_index)
+{
+	if (index == (int) stream_index)
+		refuse("its stream on the nullable side of an outer join",
+			   "Put the stream on the other side.");
+	if (rt_fetch(index, query->rtable)->rtekind == RTE_FUNCTION)
+		refuse("a window function on the nullable side of an outer join",
+			   "Use a comma, CROSS JOIN, or JOIN … ON true.");
+}
+
+static void
+inspect_join_tree(const Query *query, Node *node, Index stream_index, bool nullable)
 {
 	if (IsA(node, RangeTblRef))
 	{
-		if (nullable && ((RangeTblRef *) node)->rtindex == (int) stream_index)
-			refuse("its stream on the nullable side of an outer join",
-				   "Put the stream on the other side.");
+		if (nullable)
+			inspect_nullable(query, ((RangeTblRef *) node)->rtindex, stream_index);
 	}
 	else if (IsA(node, FromExpr))
 	{
 		ListCell *cell;
 
 		foreach (cell, ((FromExpr *) node)->fromlist)
-			inspect_join_tree(lfirst(cell), stream_index, nullable);
+			inspect_join_tree(query, lfirst(cell), stream_index, nullable);
 	}
 	else
 	{
@@ -168,8 +180,8 @@ inspect_join_tree(Node *node, Index stream_index, bool nullable)
 		bool left = join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL;
 		bool right = join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL;
 
-		inspect_join_tree(join->larg, stream_index, nullable || left);
-		inspect_join_tree(join->rarg, stream_index, nullable || right);
+		inspect_join_tree(query, join->larg, stream_index, nullable || left);
+		inspect_join_tree(query, join->rarg, stream_index, nullable || right);
 	}
 }
 
@@ -215,6 +227,14 @@ reads_session(Oid function, void *context)
 	}
 }
 
+static const char *
+advice_of(const Aggref *aggref)
+{
+	const Advice *advice = rules_advice(aggref->aggfnoid);
+
+	return advice ? advice->hint : "Its result cannot be merged from the results of batches.";
+}
+
 static void
 inspect_aggregate(const Aggref *aggref)
 {
@@ -223,14 +243,13 @@ inspect_aggregate(const Aggref *aggref)
 	if (aggref->agglevelsup > 0)
 		refuse("aggregates of an outer query", "Write the aggregate in the query itself.");
 	if (aggref->aggkind != AGGKIND_NORMAL)
-		refuse(psprintf("the ordered-set aggregate %s", name),
-			   "Its result cannot be merged from the results of batches.");
-	if (aggref->aggdistinct)
-		refuse(psprintf("%s(DISTINCT …): it is not supported yet", name),
-			   "Group by the value, too, and count the groups in a query over the view.");
+		refuse(psprintf("the ordered-set aggregate %s", name), advice_of(aggref));
+	if (aggref->aggdistinct && list_length(aggref->args) > 1)
+		refuse(psprintf("%s(DISTINCT …) of several arguments", name),
+			   "DISTINCT can be had for functions of one argument.");
 	if (aggref->aggorder)
 		refuse(psprintf("ORDER BY inside %s", name),
-			   "Its result cannot be merged from the results of batches.");
+			   "What can be merged does not depend on the order: leave it out.");
 }
 
 static bool
@@ -262,7 +281,7 @@ void
 definition_inspect(Query *query, Index stream_index)
 {
 	definition_inspect_shape(query);
-	inspect_join_tree((Node *) query->jointree, stream_index, false);
+	inspect_join_tree(query, (Node *) query->jointree, stream_index, false);
 	(void) query_tree_walker(query, inspect_expression, NULL, 0);
 	if (contain_volatile_functions((Node *) query))
 		ereport(ERROR,

@@ -2,23 +2,50 @@
  * late.c - which rows of a batch are late for an aggregate.
  *
  * Judged here and not in SQL, by the same window functions that SQL has: count and drop cannot
- * disagree, and the executor pays nothing.
+ * disagree, and the executor pays nothing.  A row is late for each of its windows by itself; since their
+ * ends ascend, those are its first ones, and a time says which: those that have ended by then.
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
 #include "run.h"
 #include "streamagg.h"
+#include "window_run.h"
+
+PG_FUNCTION_INFO_V1(streamagg_batch_takes);
+
+typedef struct Verdict
+{
+	int windows; /* not counted, and 1, where none is late */
+	int late;
+} Verdict;
+
+/* Windows that end by then are closed for the row; DT_NOBEGIN: none is. */
+static TimestampTz
+closed_for(const Aggregate *aggregate, const BatchRow *row)
+{
+	if (TIMESTAMP_IS_NOBEGIN(row->watermark))
+		return DT_NOBEGIN;
+	return row->watermark - aggregate->lateness;
+}
+
+static Verdict
+judge(const Window *window, const BatchRow *row, TimestampTz closed)
+{
+	WindowRun run;
+
+	/* a window ends behind its rows: nearly every row is settled here */
+	if (row->event_time >= closed)
+		return (Verdict){1, 0};
+	run = window_run(window, row->event_time);
+	return (Verdict){run.count, window_run_ended(&run, closed)};
+}
 
 static bool
-is_late(const Aggregate *aggregate, const BatchRow *row)
+is_late_for_all(Verdict verdict)
 {
-	TimestampTz closed;
-
-	if (TIMESTAMP_IS_NOBEGIN(row->watermark))
-		return false;
-	closed = row->watermark - aggregate->lateness;
-	/* a window ends behind its rows: nearly every row is settled here */
-	return row->event_time < closed && window_end_of(&aggregate->window, row->event_time) <= closed;
+	return verdict.late > 0 && verdict.late == verdict.windows;
 }
 
 void
@@ -26,30 +53,100 @@ run_count_late(Aggregate *aggregate, const Batch *batch, bool *late)
 {
 	aggregate->rows_in = batch->nrows;
 	aggregate->late_rows = 0;
-	if (aggregate->window.kind != WINDOW_NONE)
-		for (int i = 0; i < batch->nrows; i++)
-			if (is_late(aggregate, &batch->rows[i]))
-			{
-				aggregate->late_rows++;
-				late[i] = true;
-			}
-	aggregate->late_pairs = aggregate->late_rows; /* one window a row, so far */
+	aggregate->late_pairs = 0;
+	if (aggregate->judged.kind == WINDOW_NONE)
+		return;
+	for (int i = 0; i < batch->nrows; i++)
+	{
+		const BatchRow *row = &batch->rows[i];
+		Verdict verdict = judge(&aggregate->judged, row, closed_for(aggregate, row));
+
+		aggregate->late_pairs += verdict.late;
+		if (!is_late_for_all(verdict))
+			continue;
+		aggregate->late_rows++;
+		late[i] = true;
+	}
+}
+
+/* ---------------------------------------------------------------- what is left out */
+
+static bool *
+marks(const Batch *batch)
+{
+	return palloc0(sizeof(bool) * batch->nrows);
+}
+
+static TimestampTz *
+no_times(const Batch *batch)
+{
+	TimestampTz *times = palloc(sizeof(TimestampTz) * batch->nrows);
+
+	for (int i = 0; i < batch->nrows; i++)
+		times[i] = DT_NOBEGIN;
+	return times;
+}
+
+ScanOffer
+run_offer(const Aggregate *aggregate, Oid stream, const Batch *batch)
+{
+	ScanOffer offer = {stream, batch, NULL, 0, batch->nrows, NULL};
+	bool *skip = NULL;
+	TimestampTz *closed = NULL;
+
+	if (!aggregate->drops_late || aggregate->judged.kind == WINDOW_NONE)
+		return offer;
+	for (int i = 0; i < batch->nrows; i++)
+	{
+		TimestampTz until = closed_for(aggregate, &batch->rows[i]);
+		Verdict verdict = judge(&aggregate->judged, &batch->rows[i], until);
+
+		if (verdict.late == 0)
+			continue;
+		if (is_late_for_all(verdict))
+		{
+			skip = skip ? skip : marks(batch);
+			skip[i] = true;
+			continue;
+		}
+		closed = closed ? closed : no_times(batch);
+		closed[i] = until;
+	}
+	offer.skip = skip;
+	offer.closed = closed;
+	return offer;
 }
 
 bool *
-run_skipped_rows(const Aggregate *aggregate, const Batch *batch)
+run_skip_others(const Aggregate *aggregate, const ScanOffer *offer, int late, int *next)
 {
-	bool *skip = NULL;
+	bool *skip = marks(offer->batch);
 
-	if (!aggregate->drops_late || aggregate->window.kind == WINDOW_NONE)
-		return NULL;
-	for (int i = 0; i < batch->nrows; i++)
+	*next = 0;
+	for (int i = offer->first; i < offer->end; i++)
 	{
-		if (!is_late(aggregate, &batch->rows[i]))
-			continue;
-		if (skip == NULL)
-			skip = palloc0(batch->nrows * sizeof(bool));
-		skip[i] = true;
+		int found = judge(&aggregate->judged, &offer->batch->rows[i], offer->closed[i]).late;
+		bool skipped = offer->skip && offer->skip[i];
+
+		skip[i] = skipped || found != late;
+		if (!skipped && found > late && (*next == 0 || found < *next))
+			*next = found;
 	}
 	return skip;
+}
+
+/* streamagg.batch_takes(window_end, tid) */
+Datum
+streamagg_batch_takes(PG_FUNCTION_ARGS)
+{
+	const ScanOffer *offer = scan_offered();
+	int64 row = scan_row((ItemPointer) PG_GETARG_POINTER(1));
+
+	if (offer->batch == NULL || row < 0 || row >= offer->batch->nrows)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("there are no rows outside a batch"),
+						errhint("The functions streamagg.batch_… are for the stream's own "
+								"statement.")));
+	PG_RETURN_BOOL(offer->closed == NULL || TIMESTAMP_IS_NOBEGIN(offer->closed[row]) ||
+				   PG_GETARG_TIMESTAMPTZ(0) > offer->closed[row]);
 }

@@ -3,7 +3,9 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -11,7 +13,10 @@
 #include "catalog.h"
 #include "closing.h"
 #include "definition.h"
+#include "panes.h"
+#include "rewrite_parts.h"
 #include "run.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
 #include "target.h"
@@ -19,7 +24,7 @@
 static CatalogStatement read_aggregates = {
 	"SELECT a.aggregate, a.state_table, pg_catalog.pg_get_viewdef(a.definition),"
 	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
-	" a.intervalstyle, a.key_columns, a.state_columns,"
+	" a.intervalstyle, a.key_columns, a.state_columns, a.judged, a.known_columns,"
 	" EXISTS (SELECT FROM streamagg.close_hook h WHERE h.aggregate = a.aggregate)"
 	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1 ORDER BY a.state_table::oid",
 	1,
@@ -40,6 +45,8 @@ typedef struct Loaded
 	char *query;
 	List *keys;
 	List *states;
+	List *knowns;
+	char *judged;
 } Loaded;
 
 /* A row of read_aggregates, copied into the context. */
@@ -66,9 +73,48 @@ read_row(uint64 row, MemoryContext context)
 	loaded->query = pstrdup(query);
 	loaded->keys = catalog_text_list(row, 9, context);
 	loaded->states = catalog_text_list(row, 10, context);
-	aggregate->has_hook = DatumGetBool(catalog_value(row, 11, &isnull));
+	loaded->knowns = catalog_text_list(row, 12, context);
+	loaded->judged = catalog_string(row, 11);
+	if (loaded->judged)
+		loaded->judged = pstrdup(loaded->judged);
+	aggregate->has_hook = DatumGetBool(catalog_value(row, 13, &isnull));
 	MemoryContextSwitchTo(old);
 	return loaded;
+}
+
+/* A pair of row and window is late by itself: the statement asks late.c for each. */
+static void
+carry_row(Definition *definition)
+{
+	Var *row = makeVar(definition->stream_index, SelfItemPointerAttributeNumber, TIDOID, -1,
+					   InvalidOid, 0);
+
+	if (!window_is_multiple(&definition->window))
+		return;
+	rewrite_add_target(&definition->carried, (Node *) row, "_row");
+	definition->condition =
+		psprintf("streamagg.batch_takes(%s, i._row)", rewrite_pair_end(definition, 0));
+}
+
+/* side: 0: the groups; from 1: a side table, and what its new values add to them. */
+static BatchStatement *
+make_statement(const Definition *definition, const char *state, int side)
+{
+	BatchStatement *statement = palloc0(sizeof(BatchStatement));
+	Definition *part = definition_part(definition, side);
+	Definition *panes = panes_definition(part);
+	Upsert *upsert;
+
+	statement->name = side == 0 ? state : definition->sides[side - 1];
+	statement->grouping = grouping_create(part, panes != NULL);
+	statement->by_panes = panes != NULL && statement->grouping != NULL;
+	upsert = side == 0 ? rewrite_upsert(definition, state, statement->grouping != NULL)
+					   : rewrite_distinct(definition, side, state, statement->grouping != NULL);
+	statement->upsert = upsert;
+	statement->rows.sql = statement->by_panes ? rewrite_rows(panes) : upsert->rows;
+	statement->whole.sql =
+		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
+	return statement;
 }
 
 static void
@@ -76,21 +122,26 @@ understand(Loaded *loaded)
 {
 	Aggregate *aggregate = loaded->aggregate;
 	Definition *definition;
-	Upsert *upsert;
+	ListCell *cell;
 
 	target_check(aggregate->state, aggregate->name);
+	foreach (cell, side_tables(aggregate->state))
+		target_check(lfirst_oid(cell), aggregate->name);
 	definition = definition_analyze(definition_parse(loaded->query));
-	definition_set_columns(definition, loaded->keys, loaded->states);
-	aggregate->window = definition->window;
+	definition_set_columns(definition, loaded->keys, loaded->states, loaded->knowns);
+	side_load(definition, aggregate->state);
+	aggregate->judged = definition->window;
+	if (loaded->judged)
+		window_from_text(loaded->judged, &aggregate->judged);
 	aggregate->columns = definition_columns(definition);
-	aggregate->grouping = grouping_create(definition);
-	upsert = rewrite_upsert(definition, stream_name(aggregate->state), aggregate->grouping != NULL);
-	aggregate->upsert = upsert;
-	aggregate->rows.sql = upsert->rows;
+	aggregate->window = definition->window;
 	aggregate->closing.sql =
 		closing_sql(definition, stream_name(aggregate->state), aggregate->lateness);
-	aggregate->whole.sql =
-		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
+	if (aggregate->drops_late)
+		carry_row(definition);
+	for (int i = 0; i <= definition->nsides; i++)
+		aggregate->statements = lappend(
+			aggregate->statements, make_statement(definition, stream_name(aggregate->state), i));
 }
 
 List *
@@ -154,10 +205,15 @@ run_free(List *aggregates)
 
 	foreach (cell, aggregates)
 	{
-		Aggregate *aggregate = lfirst(cell);
+		ListCell *inner;
 
-		run_free_plan(&aggregate->rows);
-		run_free_plan(&aggregate->whole);
-		run_free_plan(&aggregate->closing);
+		run_free_plan(&((Aggregate *) lfirst(cell))->closing);
+		foreach (inner, ((Aggregate *) lfirst(cell))->statements)
+		{
+			BatchStatement *statement = lfirst(inner);
+
+			run_free_plan(&statement->rows);
+			run_free_plan(&statement->whole);
+		}
 	}
 }

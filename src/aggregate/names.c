@@ -3,6 +3,8 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "definition.h"
 #include "rules.h"
 #include "streamagg.h"
@@ -18,14 +20,21 @@ is_taken(List *taken, const char *name)
 	return false;
 }
 
+/* So many bytes of the name, in whole characters. */
+static char *
+cut(const char *name, int length)
+{
+	return pnstrdup(name, pg_mbcliplen(name, strlen(name), length));
+}
+
 /* The name, cut to fit, or with a number behind it when it is taken. */
 static char *
 claim(List **taken, const char *name)
 {
-	char *found = pnstrdup(name, NAMEDATALEN - 1);
+	char *found = cut(name, NAMEDATALEN - 1);
 
 	for (int i = 2; is_taken(*taken, found); i++)
-		found = psprintf("%.*s_%d", NAMEDATALEN - 8, name, i);
+		found = psprintf("%s_%d", cut(name, NAMEDATALEN - 8), i);
 	*taken = lappend(*taken, found);
 	return found;
 }
@@ -45,6 +54,13 @@ output_of_key(const Definition *definition, const Key *key)
 	return NULL;
 }
 
+/* What a value of several is called. */
+static const char *
+part(const Rule *rule, int number)
+{
+	return rule->parts ? rule->parts[number] : psprintf("%d", number + 1);
+}
+
 static void
 name_call(Call *call, List **taken, int *number)
 {
@@ -56,8 +72,7 @@ name_call(Call *call, List **taken, int *number)
 		if (call->output && call->rule->count == 1)
 			name = call->output;
 		else if (call->output)
-			name = psprintf("%.*s__%s", NAMEDATALEN - 16, call->output,
-							strstr(call->rule->partials[i], "count(") ? "count" : "sum");
+			name = psprintf("%s__%s", cut(call->output, NAMEDATALEN - 16), part(call->rule, i));
 		else
 			name = psprintf("_s%d", ++*number);
 		call->columns[i] = claim(taken, name);
@@ -95,7 +110,29 @@ definition_name_columns(Definition *definition)
 }
 
 void
-definition_set_columns(Definition *definition, List *keys, List *states)
+definition_name_new_calls(Definition *definition, List *taken)
+{
+	int number = list_length(taken);
+
+	taken = list_concat(reserved_names(definition), taken);
+	for (int i = 0; i < definition->ncalls; i++)
+		if (definition->calls[i].is_new)
+			name_call(&definition->calls[i], &taken, &number);
+}
+
+List *
+definition_known_columns(const Definition *definition)
+{
+	List *found = NIL;
+
+	for (int i = 0; i < definition->ncalls; i++)
+		if (definition->calls[i].known && !is_taken(found, definition->calls[i].known))
+			found = lappend(found, definition->calls[i].known);
+	return found;
+}
+
+void
+definition_set_columns(Definition *definition, List *keys, List *states, List *knowns)
 {
 	int at = 0;
 
@@ -109,6 +146,8 @@ definition_set_columns(Definition *definition, List *keys, List *states)
 		Call *call = &definition->calls[i];
 
 		call->columns = palloc(sizeof(char *) * call->rule->count);
+		if (at < list_length(knowns) && *(char *) list_nth(knowns, at) != '\0')
+			call->known = list_nth(knowns, at);
 		for (int j = 0; j < call->rule->count; j++)
 			call->columns[j] = list_nth(states, at++);
 	}

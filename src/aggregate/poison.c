@@ -84,15 +84,21 @@ is_hopeless(Search *search)
 static const char *
 overflowing_column(Search *search, int row)
 {
-	const Upsert *upsert = search->run.aggregate->upsert;
 	ListCell *cell;
+	ListCell *inner;
 
-	foreach (cell, upsert->merges)
+	foreach (cell, search->run.aggregate->statements)
 	{
-		const StateMerge *merge = lfirst(cell);
+		const Upsert *upsert = ((BatchStatement *) lfirst(cell))->upsert;
 
-		if (code_of_rows(search, row, row + 1, rewrite_upsert_sql(upsert, upsert->insert, merge)))
-			return merge->column;
+		foreach (inner, upsert->merges)
+		{
+			const StateMerge *merge = lfirst(inner);
+
+			if (code_of_rows(search, row, row + 1,
+							 rewrite_upsert_sql(upsert, upsert->insert, merge)))
+				return merge->column;
+		}
 	}
 	return NULL;
 }
@@ -120,10 +126,16 @@ raise_overflow(Search *search, int row)
 static void
 refuse_overflow(Search *search, int row)
 {
-	const char *insert = search->run.aggregate->upsert->insert;
+	ListCell *cell;
 
-	if (code_of_rows(search, row, row + 1, psprintf("%s ON CONFLICT DO NOTHING", insert)) == 0)
-		raise_overflow(search, row);
+	foreach (cell, search->run.aggregate->statements)
+	{
+		const char *insert = ((BatchStatement *) lfirst(cell))->upsert->insert;
+
+		if (code_of_rows(search, row, row + 1, psprintf("%s ON CONFLICT DO NOTHING", insert)))
+			return;
+	}
+	raise_overflow(search, row);
 }
 
 /* ---------------------------------------------------------------- the search */
@@ -194,8 +206,7 @@ blame_first_after_others(Search *search)
 int *
 poison_find(Aggregate *aggregate, Oid stream, const Batch *batch, int code, bool all_may_fail)
 {
-	Search search = {
-		{aggregate, NULL, {stream, batch, run_skipped_rows(aggregate, batch), 0, batch->nrows}}};
+	Search search = {{aggregate, NULL, run_offer(aggregate, stream, batch)}};
 
 	search.all_may_fail = all_may_fail;
 	search.codes = palloc0(sizeof(int) * batch->nrows);

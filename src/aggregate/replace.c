@@ -30,6 +30,7 @@
 #include "event.h"
 #include "rewrite.h"
 #include "run.h"
+#include "side.h"
 #include "stream.h"
 #include "streamagg.h"
 
@@ -37,14 +38,9 @@ PG_FUNCTION_INFO_V1(streamagg_replace_aggregate);
 
 #define BESIDE "_replacing"
 
-static CatalogStatement read_old = {"SELECT state_table, definition, late, allowed_lateness, emit"
-									" FROM streamagg.aggregate_catalog WHERE aggregate = $1",
-									1,
-									{REGCLASSOID},
-									NULL};
-
 static CatalogStatement forget_old = {
-	"WITH p AS (DELETE FROM streamagg.aggregate_progress WHERE state_table = $1)"
+	"WITH p AS (DELETE FROM streamagg.aggregate_progress WHERE state_table = $1),"
+	" s AS (DELETE FROM streamagg.side_tables WHERE state_table = $1)"
 	" DELETE FROM streamagg.aggregate_catalog WHERE state_table = $1",
 	1,
 	{REGCLASSOID},
@@ -63,37 +59,13 @@ static CatalogStatement move_hook = {
 	{REGCLASSOID, REGCLASSOID},
 	NULL};
 
+/* The one that is replaced. */
 typedef struct Old
 {
 	Oid view;
 	Oid state;
 	Oid query_view;
 } Old;
-
-/* ---------------------------------------------------------------- the old one */
-
-/* What it is besides its query, it stays. */
-static void
-read_old_row(Old *old, Request *request)
-{
-	MemoryContext context = CurrentMemoryContext;
-	Datum value = ObjectIdGetDatum(old->view);
-	CatalogScope scope;
-	MemoryContext inner;
-	bool isnull;
-
-	catalog_enter(&scope);
-	(void) catalog_run(&read_old, &value, NULL);
-	inner = MemoryContextSwitchTo(context);
-	old->state = DatumGetObjectId(catalog_value(0, 1, &isnull));
-	old->query_view = DatumGetObjectId(catalog_value(0, 2, &isnull));
-	request->late = pstrdup(catalog_string(0, 3));
-	request->lateness = palloc(sizeof(Interval));
-	*request->lateness = *DatumGetIntervalP(catalog_value(0, 4, &isnull));
-	request->emit = pstrdup(catalog_string(0, 5));
-	MemoryContextSwitchTo(inner);
-	catalog_leave(&scope);
-}
 
 /* CREATE OR REPLACE VIEW asks for the same names, types and collations in the same places. */
 static bool
@@ -130,10 +102,27 @@ rename_part(const char *kind, Oid part, const char *name)
 static void
 rename_parts(const Request *request, const char *name)
 {
-	int length = pg_mbcliplen(name, strlen(name), NAMEDATALEN - 1 - (int) strlen("_state"));
+	ListCell *cell;
 
-	rename_part("TABLE", request->state, psprintf("%.*s_state", length, name));
-	rename_part("VIEW", request->query_view, psprintf("%.*s_query", length, name));
+	rename_part("TABLE", request->state, define_part_name(name, "_state"));
+	rename_part("VIEW", request->query_view, define_part_name(name, "_query"));
+	foreach (cell, side_tables(request->state))
+		rename_part("TABLE", lfirst_oid(cell),
+					define_part_name(name, side_suffix(foreach_current_index(cell) + 1)));
+}
+
+/* Those of a state belong to another view from now on, or with InvalidOid to none. */
+static void
+tie_sides(List *sides, Oid from, Oid to)
+{
+	ListCell *cell;
+
+	foreach (cell, sides)
+		if (OidIsValid(to))
+			changeDependencyFor(RelationRelationId, lfirst_oid(cell), RelationRelationId, from, to);
+		else
+			deleteDependencyRecordsForClass(RelationRelationId, lfirst_oid(cell),
+											RelationRelationId, DEPENDENCY_INTERNAL);
 }
 
 /* In a snapshot that sees what this command has made. */
@@ -153,17 +142,14 @@ new_definition(const Request *request)
 static void
 exchange_beneath(const Old *old, const Request *request)
 {
-	bool final = strcmp(request->emit, "final") == 0;
-	const Definition *definition = new_definition(request);
-	bool filters = final || definition->query->havingQual != NULL;
 	Datum values[2] = {ObjectIdGetDatum(request->view), ObjectIdGetDatum(old->view)};
 	Datum state = ObjectIdGetDatum(old->state);
 	char *name = get_rel_name(old->view);
+	List *sides = side_tables(old->state);
+	ListCell *cell;
 
-	define_run(psprintf("CREATE OR REPLACE VIEW %s %s AS %s", stream_name(old->view),
-						filters ? "WITH (security_barrier)" : "",
-						rewrite_view(definition, stream_name(request->state),
-									 run_lateness(request->lateness), final)));
+	define_view(request, psprintf("CREATE OR REPLACE VIEW %s", stream_name(old->view)),
+				new_definition(request), stream_name(request->state));
 	catalog_execute(&forget_old, &state, NULL);
 	catalog_execute(&rename_new, values, NULL);
 	changeDependencyFor(RelationRelationId, request->state, RelationRelationId, request->view,
@@ -172,10 +158,13 @@ exchange_beneath(const Old *old, const Request *request)
 						old->view);
 	deleteDependencyRecordsForClass(RelationRelationId, old->state, RelationRelationId,
 									DEPENDENCY_INTERNAL);
+	tie_sides(side_tables(request->state), request->view, old->view);
+	tie_sides(sides, old->view, InvalidOid);
 	CommandCounterIncrement();
 	define_run(psprintf("DROP VIEW %s", stream_name(request->view)));
 	define_run(psprintf("DROP VIEW %s", stream_name(old->query_view)));
-	define_run(psprintf("DROP TABLE %s", stream_name(old->state)));
+	foreach (cell, lcons_oid(old->state, sides))
+		define_run(psprintf("DROP TABLE %s", stream_name(lfirst_oid(cell))));
 	rename_parts(request, name);
 }
 
@@ -238,6 +227,7 @@ static void
 read_request(FunctionCallInfo fcinfo, Request *request, Old *old)
 {
 	int room = NAMEDATALEN - 1 - (int) strlen(BESIDE);
+	Existing existing;
 	const char *name;
 
 	if (PG_ARGISNULL(0))
@@ -256,7 +246,14 @@ read_request(FunctionCallInfo fcinfo, Request *request, Old *old)
 	request->schema = get_namespace_name(get_rel_namespace(old->view));
 	request->name = psprintf("%.*s" BESIDE, pg_mbcliplen(name, strlen(name), room), name);
 	define_take_settings(request);
-	read_old_row(old, request);
+	existing = define_take_policies(request, old->view);
+	if (existing.is_rollup)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("\"%s\" is a rollup: its query cannot be replaced",
+							   get_rel_name(old->view)),
+						errhint("Drop it, and make a rollup of the other aggregate.")));
+	old->state = existing.state;
+	old->query_view = existing.query_view;
 }
 
 /*

@@ -29,11 +29,9 @@
 /* A query without GROUP BY has one group, under this constant key. */
 #define SINGLE_KEY "_k1"
 
-#define BY_BYTES " COLLATE pg_catalog.\"C\""
-
 /* The qualified name of an expression's type, with its parameters. */
-static char *
-type_of(const Node *expression)
+char *
+rewrite_type_of(const Node *expression)
 {
 	return format_type_extended(exprType(expression), exprTypmod(expression),
 								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
@@ -50,11 +48,29 @@ rewrite_add_target(List **targets, Node *expression, char *name)
 	*targets = lappend(*targets, target);
 }
 
-/* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
+/* The column of the inner SELECT that holds an argument of a call. */
+static char *
+argument_name(int call, int argument)
+{
+	return argument == 1 ? psprintf("_a%d", call) : psprintf("_a%d_%d", call, argument);
+}
+
+char **
+rewrite_arguments(const Call *call, int number)
+{
+	int count = list_length(call->aggref->args);
+	char **arguments = palloc(sizeof(char *) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		arguments[i] = psprintf("i.%s", argument_name(number, i + 1));
+	return arguments;
+}
+
 char *
 rewrite_rows(const Definition *definition)
 {
 	Query *inner = copyObject(definition->query);
+	ListCell *cell;
 
 	inner->targetList = NIL;
 	for (int i = 0; i < definition->nkeys; i++)
@@ -63,14 +79,20 @@ rewrite_rows(const Definition *definition)
 	for (int i = 0; i < definition->ncalls; i++)
 	{
 		const Aggref *aggref = definition->calls[i].aggref;
+		ListCell *cell;
 
-		if (aggref->args != NIL)
-			rewrite_add_target(&inner->targetList,
-							   (Node *) linitial_node(TargetEntry, aggref->args)->expr,
-							   psprintf("_a%d", i + 1));
+		foreach (cell, aggref->args)
+			rewrite_add_target(&inner->targetList, (Node *) lfirst_node(TargetEntry, cell)->expr,
+							   argument_name(i + 1, foreach_current_index(cell) + 1));
 		if (aggref->aggfilter)
 			rewrite_add_target(&inner->targetList, (Node *) aggref->aggfilter,
 							   psprintf("_f%d", i + 1));
+	}
+	foreach (cell, definition->carried)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		rewrite_add_target(&inner->targetList, (Node *) target->expr, target->resname);
 	}
 	inner->groupClause = NIL;
 	inner->havingQual = NULL;
@@ -78,15 +100,34 @@ rewrite_rows(const Definition *definition)
 	return pg_get_querydef(inner, false);
 }
 
+char *
+rewrite_pairs(const Definition *definition)
+{
+	const char *rows = rewrite_rows(definition);
+
+	if (definition->condition == NULL)
+		return psprintf("(%s) i", rows);
+	return psprintf("(%s) i WHERE %s", rows, definition->condition);
+}
+
+char *
+rewrite_pair_end(const Definition *definition, int64 plus)
+{
+	if (definition->nwindow == 1)
+		return window_end_sql(&definition->window, "i._k1", plus);
+	return window_shift_sql("i._k2", plus);
+}
+
 static void
 append_partials(StringInfo sql, const Call *call, int number)
 {
-	const char *argument = psprintf("i._a%d", number);
+	const char *const *arguments = (const char *const *) rewrite_arguments(call, number);
+	int count = list_length(call->aggref->args);
 
 	for (int i = 0; i < call->rule->count; i++)
 	{
 		appendStringInfo(sql, "%s%s", sql->len > 0 ? ", " : "",
-						 rules_apply(call->rule->partials[i], &argument, 1));
+						 rules_apply(call->rule->partials[i], arguments, count));
 		if (call->aggref->aggfilter)
 			appendStringInfo(sql, " FILTER (WHERE i._f%d)", number);
 	}
@@ -96,8 +137,8 @@ append_partials(StringInfo sql, const Call *call, int number)
  * Texts are grouped and sorted by their bytes, which is cheaper and says the same wherever equal texts
  * are equal bytes: under every collation but the nondeterministic ones.
  */
-static bool
-groups_by_bytes(const Node *key)
+bool
+rewrite_groups_by_bytes(const Node *key)
 {
 	switch (getBaseType(exprType(key)))
 	{
@@ -111,8 +152,8 @@ groups_by_bytes(const Node *key)
 }
 
 /* The numbers of the key columns, which come first. */
-static char *
-key_numbers(const Definition *definition)
+char *
+rewrite_key_numbers(const Definition *definition)
 {
 	StringInfoData list;
 
@@ -122,35 +163,38 @@ key_numbers(const Definition *definition)
 	return list.data;
 }
 
-/* Keys, then partial results, in the order of the state columns; rows is the inner SELECT. */
+/* Keys, then partial results, in the order of the state columns. */
 static char *
-partial_select(const Definition *definition, const char *rows, bool for_upsert)
+partial_select(const Definition *definition, bool for_upsert)
 {
-	const char *keys = key_numbers(definition);
+	const char *keys = rewrite_key_numbers(definition);
 	StringInfoData targets;
 
 	initStringInfo(&targets);
 	for (int i = 1; i <= definition->nkeys; i++)
 	{
-		bool by_bytes = for_upsert && groups_by_bytes(definition->keys[i - 1].expression);
+		bool by_bytes = for_upsert && rewrite_groups_by_bytes(definition->keys[i - 1].expression);
 
-		appendStringInfo(&targets, "%si._k%d%s", i > 1 ? ", " : "", i, by_bytes ? BY_BYTES : "");
+		appendStringInfo(&targets, "%si._k%d%s", i > 1 ? ", " : "", i,
+						 by_bytes ? REWRITE_BY_BYTES : "");
 	}
 	if (definition->nkeys == 0)
 		appendStringInfoString(&targets, "0::smallint");
 	for (int i = 0; i < definition->ncalls; i++)
 		append_partials(&targets, &definition->calls[i], i + 1);
-	appendStringInfo(&targets, ", pg_catalog.now() FROM (%s) i", rows);
+	appendStringInfo(&targets, ", pg_catalog.now() FROM %s", rewrite_pairs(definition));
 	if (definition->nkeys > 0)
 		appendStringInfo(&targets, " GROUP BY %s ORDER BY %s", keys, keys);
+	else
+		appendStringInfoString(&targets, " HAVING true"); /* one group, without a call, too */
 	return psprintf("SELECT %s", targets.data);
 }
 
 /* ---------------------------------------------------------------- the upsert */
 
 /* The key columns, quoted, separated by commas. */
-static char *
-key_list(const Definition *definition)
+char *
+rewrite_key_list(const Definition *definition)
 {
 	StringInfoData list;
 
@@ -163,9 +207,17 @@ key_list(const Definition *definition)
 	return list.data;
 }
 
+char *
+rewrite_if_known(const Call *call, const char *alias, char *value)
+{
+	if (call->known == NULL)
+		return value;
+	return psprintf("CASE WHEN %s.%s THEN %s END", alias, call->known, value);
+}
+
 /* "column = merged value" for each stored value of a call. */
-static List *
-merges_of(List *merges, const Call *call)
+List *
+rewrite_add_merges(List *merges, const Call *call)
 {
 	for (int i = 0; i < call->rule->count; i++)
 	{
@@ -175,15 +227,17 @@ merges_of(List *merges, const Call *call)
 
 		merge->column = call->columns[i];
 		merge->assignment =
-			psprintf("%s = %s", column, rules_apply(call->rule->merges[i], sides, lengthof(sides)));
+			psprintf("%s = %s", column,
+					 rewrite_if_known(call, "s",
+									  rules_apply(call->rule->merges[i], sides, lengthof(sides))));
 		merges = lappend(merges, merge);
 	}
 	return merges;
 }
 
-/* The groups that grouping.c made, in the order of the state columns. */
-static char *
-group_select(const Definition *definition)
+/* The columns of the groups that grouping.c made, for batch_groups(): keys, then states. */
+char *
+rewrite_group_columns(const Definition *definition)
 {
 	StringInfoData columns;
 
@@ -192,34 +246,42 @@ group_select(const Definition *definition)
 	{
 		Node *key = definition->keys[i].expression;
 
-		appendStringInfo(&columns, "%s_k%d %s%s", i ? ", " : "", i + 1, type_of(key),
-						 OidIsValid(exprCollation(key)) ? BY_BYTES : "");
+		appendStringInfo(&columns, "%s_k%d %s%s", i ? ", " : "", i + 1, rewrite_type_of(key),
+						 OidIsValid(exprCollation(key)) ? REWRITE_BY_BYTES : "");
 	}
 	for (int i = 0; i < definition->ncalls; i++)
 		appendStringInfo(&columns, ", _a%d %s", i + 1,
-						 type_of((Node *) definition->calls[i].aggref));
+						 rewrite_type_of((Node *) definition->calls[i].aggref));
+	return columns.data;
+}
+
+/* Those groups in the order of the state columns. */
+static char *
+group_select(const Definition *definition)
+{
 	return psprintf("SELECT g.*, pg_catalog.now() FROM streamagg.batch_groups() g (%s) ORDER BY %s",
-					columns.data, key_numbers(definition));
+					rewrite_group_columns(definition), rewrite_key_numbers(definition));
 }
 
 Upsert *
-rewrite_upsert(const Definition *definition, const char *state, bool grouped)
+rewrite_upsert(const Definition *whole, const char *state, bool grouped)
 {
+	const Definition *definition = definition_part(whole, 0);
 	Upsert *upsert = palloc0(sizeof(Upsert));
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	upsert->keys = key_list(definition);
+	upsert->keys = rewrite_key_list(definition);
 	appendStringInfo(&sql, "INSERT INTO %s AS s (%s", state, upsert->keys);
 	for (int i = 0; i < definition->ncalls; i++)
 	{
 		for (int j = 0; j < definition->calls[i].rule->count; j++)
 			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
-		upsert->merges = merges_of(upsert->merges, &definition->calls[i]);
+		upsert->merges = rewrite_add_merges(upsert->merges, &definition->calls[i]);
 	}
 	appendStringInfoString(&sql, ", updated_at)");
-	upsert->rows = rewrite_rows(definition);
-	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, upsert->rows, true));
+	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, true));
+	upsert->rows = psprintf("SELECT i.* FROM %s", rewrite_pairs(definition));
 	if (grouped)
 		upsert->groups = psprintf("%s %s", sql.data, group_select(definition));
 	return upsert;
@@ -247,14 +309,20 @@ rewrite_upsert_sql(const Upsert *upsert, const char *insert, const StateMerge *o
 /* ---------------------------------------------------------------- the state table */
 
 static void
-append_column(StringInfo sql, const char *name, const TargetEntry *target)
+append_column_type(StringInfo sql, const char *name, const TargetEntry *target)
 {
 	Node *expression = (Node *) target->expr;
 	Oid collation = exprCollation(expression);
 
-	appendStringInfo(sql, "%s %s", quote_identifier(name), type_of(expression));
+	appendStringInfo(sql, "%s %s", quote_identifier(name), rewrite_type_of(expression));
 	if (OidIsValid(collation) && collation != get_typcollation(exprType(expression)))
 		appendStringInfo(sql, " COLLATE %s", generate_collation_name(collation));
+}
+
+void
+rewrite_append_column(StringInfo sql, const char *name, const TargetEntry *target)
+{
+	append_column_type(sql, name, target);
 	appendStringInfoString(sql, ", ");
 }
 
@@ -265,23 +333,46 @@ append_column(StringInfo sql, const char *name, const TargetEntry *target)
 char *
 rewrite_create_table(const Definition *definition, const char *state)
 {
-	Query *partial = definition_parse(partial_select(definition, rewrite_rows(definition), false));
+	Query *partial = definition_parse(partial_select(definition, false));
 	StringInfoData sql;
 	int at = 0;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TABLE %s (", state);
 	for (int i = 0; i < definition->nkeys; i++)
-		append_column(&sql, definition->keys[i].column, list_nth(partial->targetList, at++));
+		rewrite_append_column(&sql, definition->keys[i].column,
+							  list_nth(partial->targetList, at++));
 	if (definition->nkeys == 0)
-		append_column(&sql, SINGLE_KEY, list_nth(partial->targetList, at++));
+		rewrite_append_column(&sql, SINGLE_KEY, list_nth(partial->targetList, at++));
 	for (int i = 0; i < definition->ncalls; i++)
 		for (int j = 0; j < definition->calls[i].rule->count; j++)
-			append_column(&sql, definition->calls[i].columns[j],
-						  list_nth(partial->targetList, at++));
+			rewrite_append_column(&sql, definition->calls[i].columns[j],
+								  list_nth(partial->targetList, at++));
 	appendStringInfo(&sql,
 					 "updated_at timestamptz NOT NULL, UNIQUE NULLS NOT DISTINCT (%s)) "
 					 "WITH (fillfactor = 50)",
-					 key_list(definition));
+					 rewrite_key_list(definition));
 	return sql.data;
+}
+
+List *
+rewrite_new_columns(const Definition *definition)
+{
+	Query *partial = definition_parse(partial_select(definition, false));
+	List *found = NIL;
+	int at = Max(definition->nkeys, 1);
+
+	for (int i = 0; i < definition->ncalls; i++)
+		for (int j = 0; j < definition->calls[i].rule->count; j++, at++)
+		{
+			StringInfoData sql;
+
+			if (!definition->calls[i].is_new)
+				continue;
+			initStringInfo(&sql);
+			append_column_type(&sql, definition->calls[i].columns[j],
+							   list_nth(partial->targetList, at));
+			found = lappend(found, sql.data);
+		}
+	return found;
 }

@@ -25,7 +25,8 @@ final_sql(const Call *call)
 		columns[i] = psprintf("s.%s", quote_identifier(call->columns[i]));
 	value = rules_apply(call->rule->final, columns, call->rule->count);
 	if (strcmp(call->rule->final, "$1") == 0)
-		return value;
+		return value; /* NULL where it is not known */
+	value = rewrite_if_known(call, "s", value);
 	return psprintf("(%s)::%s", value, format_type_be_qualified(call->aggref->aggtype));
 }
 
@@ -58,6 +59,7 @@ char *
 rewrite_state_select(const Definition *definition, const char *state, int64 lateness)
 {
 	StringInfoData sql;
+	ListCell *cell;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
@@ -68,6 +70,8 @@ rewrite_state_select(const Definition *definition, const char *state, int64 late
 		appendStringInfo(&sql, "%s AS _a%d, ", final_sql(&definition->calls[i]), i + 1);
 	appendStringInfo(&sql, "%s AS is_final, s.updated_at",
 					 is_final_sql(definition, state, lateness));
+	foreach (cell, definition_known_columns(definition))
+		appendStringInfo(&sql, ", s.%s", (char *) lfirst(cell));
 	if (definition->window_index)
 		appendStringInfo(&sql, ", %s AS _end", rewrite_window_end(definition, "s", 0));
 	appendStringInfo(&sql, " FROM %s s", state);
@@ -157,6 +161,10 @@ rewrite_values(const Definition *definition, const char *select)
 	for_each_from (cell, outer->targetList, stored)
 		lfirst_node(TargetEntry, cell)->resname =
 			psprintf("_o%d", foreach_current_index(cell) - stored + 1);
+	foreach (cell, definition_known_columns(definition))
+		rewrite_add_target(&outer->targetList,
+						   state_column(&context, stored + 3 + foreach_current_index(cell)),
+						   lfirst(cell));
 	return pg_get_querydef(outer, false);
 }
 
@@ -166,11 +174,16 @@ rewrite_view(const Definition *definition, const char *state, int64 lateness, bo
 	ViewContext context = {definition, NIL};
 	Query *outer = over_select(rewrite_state_select(definition, state, lateness), &context);
 	int is_final = definition->nkeys + definition->ncalls + 1;
-	List *targets = add_outputs(NIL, &context);
+	List *outputs = add_outputs(NIL, &context);
+	List *targets = list_copy_head(outputs, list_length(outputs) - definition->added);
 	Node *condition;
+	ListCell *cell;
 
 	rewrite_add_target(&targets, state_column(&context, is_final), "is_final");
 	rewrite_add_target(&targets, state_column(&context, is_final + 1), "updated_at");
+	for_each_from (cell, outputs, list_length(outputs) - definition->added)
+		rewrite_add_target(&targets, (Node *) lfirst_node(TargetEntry, cell)->expr,
+						   lfirst_node(TargetEntry, cell)->resname);
 	condition = over_state(copyObject(definition->query->havingQual), &context);
 	if (emit_final)
 		condition = make_and_qual(condition, state_column(&context, is_final));

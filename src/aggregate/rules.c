@@ -1,11 +1,14 @@
 /*
  * rules.c - reads streamagg.merge_rules.  Which aggregates can be merged, and how, is data.
+ *
+ * What has no row there may still have a combine function (rule_combine.c).
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
 
@@ -13,46 +16,100 @@
 #include "rules.h"
 #include "streamagg.h"
 
+/* The name is looked for first, quoted or not: that is cheaper than to look a signature up. */
 static CatalogStatement find_rule = {
-	"SELECT partials, merges, final FROM streamagg.merge_rules"
-	" WHERE pg_catalog.to_regprocedure(aggregate) = $1::pg_catalog.regprocedure",
-	1,
-	{OIDOID},
+	"SELECT r.partials, r.merges, r.final, r.parts, p.place FROM streamagg.merge_rules r"
+	" LEFT JOIN (pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = "
+	"e.extnamespace)"
+	" ON e.extname = r.extension, LATERAL (SELECT CASE WHEN r.extension IS NOT NULL"
+	" THEN pg_catalog.quote_ident(n.nspname) || '.' END) AS p (place)"
+	" WHERE pg_catalog.strpos(r.aggregate, pg_catalog.replace($2, '\"', '\"\"')) > 0 AND "
+	"pg_catalog.to_regprocedure(CASE"
+	" WHEN r.extension IS NULL THEN r.aggregate"
+	" ELSE pg_catalog.replace(r.aggregate, '@', p.place) END) = $1::pg_catalog.regprocedure",
+	2,
+	{OIDOID, TEXTOID},
 	NULL};
 
-/* A text array of the result as C strings in the context. */
-static char **
-strings(int column, int *count, MemoryContext context)
+/* A template of an extension's rule has @ for its schema; palloc'd. */
+static char *
+with_place(const char *template, const char *place)
 {
-	List *list = catalog_text_list(0, column, context);
-	char **found = MemoryContextAlloc(context, sizeof(char *) * Max(list_length(list), 1));
+	StringInfoData text;
+
+	if (place == NULL)
+		return pstrdup(template);
+	initStringInfo(&text);
+	for (const char *at = template; *at; at++)
+		if (*at == '@')
+			appendStringInfoString(&text, place);
+		else
+			appendStringInfoChar(&text, *at);
+	return text.data;
+}
+
+/* A text array of the result; NULL for a NULL. */
+static char **
+strings(int column, int *count, const char *place)
+{
+	List *list = catalog_text_list(0, column, CurrentMemoryContext);
+	char **found = list ? palloc(sizeof(char *) * list_length(list)) : NULL;
 	ListCell *cell;
 
 	*count = 0;
 	foreach (cell, list)
-		found[(*count)++] = lfirst(cell);
+		found[(*count)++] = with_place(lfirst(cell), place);
 	return found;
 }
 
 Rule *
-rules_find(Oid aggregate)
+rules_read(Oid aggregate)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Rule *rule = palloc0(sizeof(Rule));
-	Datum argument = ObjectIdGetDatum(aggregate);
+	Datum arguments[2] = {ObjectIdGetDatum(aggregate),
+						  CStringGetTextDatum(get_func_name(aggregate))};
+	Rule *rule = NULL;
 	CatalogScope scope;
 
 	catalog_enter(&scope);
-	if (catalog_run(&find_rule, &argument, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("aggregate function %s has no merge rule", format_procedure(aggregate)),
-				 errhint("Functions with one are listed in streamagg.merge_rules.")));
-	rule->partials = strings(1, &rule->count, context);
-	rule->merges = strings(2, &rule->count, context);
-	rule->final = MemoryContextStrdup(context, catalog_string(0, 3));
+	if (catalog_run(&find_rule, arguments, NULL) > 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		const char *place = catalog_string(0, 5);
+		int parts;
+
+		rule = palloc0(sizeof(Rule));
+		rule->partials = strings(1, &rule->count, place);
+		rule->merges = strings(2, &rule->count, place);
+		rule->final = with_place(catalog_string(0, 3), place);
+		rule->parts = strings(4, &parts, NULL);
+		MemoryContextSwitchTo(old);
+	}
 	catalog_leave(&scope);
 	return rule;
+}
+
+Rule *
+rules_find(const Aggref *aggref)
+{
+	const char *why = NULL;
+	Rule *rule = rules_read(aggref->aggfnoid);
+	const Advice *advice;
+
+	if (rule)
+		return rule;
+	advice = rules_advice(aggref->aggfnoid);
+	if (advice == NULL)
+		rule = rules_combine(aggref, &why);
+	if (rule)
+		return rule;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("aggregate function %s has no merge rule", format_procedure(aggref->aggfnoid)),
+			 errdetail("%s", advice ? advice->reason : why),
+			 errhint("%s", advice ? advice->hint
+								  : "Functions with one are listed in streamagg.merge_rules; "
+									"streamagg.create_merge_rule() adds one.")));
 }
 
 char *
@@ -61,17 +118,20 @@ rules_apply(const char *template, const char *const *arguments, int count)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	for (const char *at = template; *at; at++)
+	for (const char *at = template; *at;)
 	{
-		int number = at[0] == '$' ? at[1] - '0' : 0;
+		char *end;
+		unsigned long number = 0;
 
-		if (number < 1 || number > count)
+		if (at[0] == '$' && at[1] >= '1' && at[1] <= '9')
+			number = strtoul(at + 1, &end, 10);
+		if (number < 1 || number > (unsigned long) count)
+			appendStringInfoChar(&text, *at++);
+		else
 		{
-			appendStringInfoChar(&text, *at);
-			continue;
+			appendStringInfoString(&text, arguments[number - 1]);
+			at = end;
 		}
-		appendStringInfoString(&text, arguments[number - 1]);
-		at++;
 	}
 	return text.data;
 }

@@ -59,19 +59,55 @@ check_result(const Aggregate *aggregate, int result, int expected)
 			 SPI_result_code_string(result));
 }
 
-/* The rows go into groups, and those into the state. */
 static void
-execute_grouped(Aggregate *aggregate, SPIPlanPtr rows, SPIPlanPtr groups)
+group_rows(const Aggregate *aggregate, SPIPlanPtr rows, DestReceiver *dest)
 {
-	Grouping *grouping = aggregate->grouping;
-	SPIExecuteOptions options = {.dest = grouping_begin(grouping)};
-	Grouping *before;
+	SPIExecuteOptions options = {.dest = dest};
 
 	check_result(aggregate, SPI_execute_plan_extended(rows, &options), SPI_OK_SELECT);
+}
+
+/* Rows that are late for as many of their windows at a time; nearly always all are late for none. */
+static void
+group_by_lateness(const Aggregate *aggregate, Grouping *grouping, SPIPlanPtr rows,
+				  DestReceiver *dest)
+{
+	ScanOffer offer = *scan_offered();
+	int late = 0;
+
+	do
+	{
+		ScanOffer part = offer;
+		int next;
+		bool *skip = run_skip_others(aggregate, &offer, late, &next);
+
+		part.skip = skip;
+		grouping_leave_out(grouping, late);
+		(void) scan_offer(&part);
+		group_rows(aggregate, rows, dest);
+		pfree(skip);
+		late = next;
+	} while (late > 0);
+	(void) scan_offer(&offer);
+}
+
+/* The rows go into groups, and those into the state. */
+static void
+execute_grouped(const Aggregate *aggregate, const BatchStatement *statement, SPIPlanPtr rows,
+				SPIPlanPtr groups)
+{
+	Grouping *grouping = statement->grouping;
+	DestReceiver *dest = grouping_begin(grouping);
+	Grouping *before;
+
+	if (statement->by_panes && scan_offered()->closed)
+		group_by_lateness(aggregate, grouping, rows, dest);
+	else
+		group_rows(aggregate, rows, dest);
 	before = grouping_offer(grouping);
 	PG_TRY();
 	{
-		if (grouping_count(grouping) > 0)
+		while (grouping_next(grouping))
 			check_result(aggregate, SPI_execute_plan(groups, NULL, NULL, false, 0), SPI_OK_INSERT);
 	}
 	PG_FINALLY();
@@ -82,24 +118,34 @@ execute_grouped(Aggregate *aggregate, SPIPlanPtr rows, SPIPlanPtr groups)
 	grouping_end(grouping);
 }
 
+/* sql: in place of the statement's own. */
 static void
-execute(const RowRun *run)
+execute(const Aggregate *aggregate, BatchStatement *statement, const char *sql)
 {
-	Aggregate *aggregate = run->aggregate;
-	bool grouped = aggregate->grouping && run->sql == NULL;
+	bool grouped = sql == NULL && statement->grouping;
 	int level = NewGUCNestLevel();
 	SPIPlanPtr rows;
 	SPIPlanPtr plan;
 
 	run_apply_neutral_settings();
-	rows = grouped ? own_plan(&aggregate->rows, aggregate) : NULL;
-	plan = run->sql ? SPI_prepare(run->sql, 0, NULL) : own_plan(&aggregate->whole, aggregate);
+	rows = grouped ? own_plan(&statement->rows, aggregate) : NULL;
+	plan = sql ? SPI_prepare(sql, 0, NULL) : own_plan(&statement->whole, aggregate);
 	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
 	if (grouped)
-		execute_grouped(aggregate, rows, plan);
+		execute_grouped(aggregate, statement, rows, plan);
 	else
 		check_result(aggregate, SPI_execute_plan(plan, NULL, NULL, false, 0), SPI_OK_INSERT);
 	AtEOXact_GUC(true, level);
+}
+
+/* The groups before what side tables add to them. */
+static void
+execute_all(const Aggregate *aggregate)
+{
+	ListCell *cell;
+
+	foreach (cell, aggregate->statements)
+		execute(aggregate, lfirst(cell), NULL);
 }
 
 void
@@ -112,7 +158,10 @@ run_rows(const RowRun *run)
 	before = scan_offer(&run->rows);
 	PG_TRY();
 	{
-		execute(run);
+		if (run->sql)
+			execute(run->aggregate, NULL, run->sql);
+		else
+			execute_all(run->aggregate);
 	}
 	PG_FINALLY();
 	{
@@ -181,8 +230,7 @@ run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregat
 	foreach (cell, aggregates)
 	{
 		Aggregate *aggregate = lfirst(cell);
-		RowRun run = {
-			aggregate, NULL, {stream, batch, run_skipped_rows(aggregate, batch), 0, batch->nrows}};
+		RowRun run = {aggregate, NULL, run_offer(aggregate, stream, batch)};
 
 		*current = aggregate;
 		run_count_late(aggregate, batch, late);

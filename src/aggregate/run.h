@@ -20,6 +20,17 @@ typedef struct OwnPlan
 	SPIPlanPtr plan;
 } OwnPlan;
 
+/* A statement that a batch runs for an aggregate, in one of two ways. */
+typedef struct BatchStatement
+{
+	const char *name; /* of what it writes, for people */
+	Upsert *upsert;
+	Grouping *grouping; /* NULL: the statement groups by itself */
+	bool by_panes;		/* its rows have panes in place of windows */
+	OwnPlan rows;		/* of the grouping */
+	OwnPlan whole;		/* of groups where there is a grouping */
+} BatchStatement;
+
 typedef struct Aggregate
 {
 	Oid view;
@@ -28,14 +39,13 @@ typedef struct Aggregate
 	bool drops_late;
 	int64 lateness; /* microseconds */
 	Window window;
+	Window
+		judged; /* whose end says when a row is late: the window, or that of a rollup's aggregate */
 	char *timezone; /* settings of the definition */
 	char *datestyle;
 	char *intervalstyle;
-	Upsert *upsert;
-	Grouping *grouping; /* NULL: the statement groups by itself */
-	OwnPlan rows;		/* of the grouping */
-	OwnPlan whole;		/* the upsert as one statement, of groups where there is a grouping */
-	int64 rows_in;		/* of this batch */
+	List *statements; /* of BatchStatement: the groups first, then the side tables */
+	int64 rows_in;	  /* of this batch */
 	int64 late_rows;
 	int64 late_pairs;
 	Bitmapset *columns; /* of the stream, that the query reads */
@@ -60,16 +70,23 @@ extern Bitmapset *run_columns(const List *aggregates);
 typedef struct RowRun
 {
 	Aggregate *aggregate;
-	const char *sql; /* NULL: the upsert */
+	const char *sql; /* NULL: all that a batch runs */
 	ScanOffer rows;
 } RowRun;
 
 extern void run_rows(const RowRun *run);
 
-/* Marks of the late rows that the aggregate leaves out, in the current context; NULL: none. */
-extern bool *run_skipped_rows(const Aggregate *aggregate, const Batch *batch);
+/* The batch's rows, less late ones where those are dropped; its arrays are in the current context. */
+extern ScanOffer run_offer(const Aggregate *aggregate, Oid stream, const Batch *batch);
 
-/* Counts them in the aggregate, and marks those that are late for every window. */
+/*
+ * Marks of the rows of an offer that are not late for just so many of their windows; *next is the next
+ * number that some row is late for, 0: none.
+ */
+extern bool *
+run_skip_others(const Aggregate *aggregate, const ScanOffer *offer, int late, int *next);
+
+/* Counts late rows in the aggregate, and marks those that are late for every window. */
 extern void run_count_late(Aggregate *aggregate, const Batch *batch, bool *late);
 
 /*

@@ -20,6 +20,7 @@
 
 #include "archive.h"
 #include "catalog.h"
+#include "rewrite_parts.h"
 #include "run.h"
 #include "source.h"
 #include "stream.h"
@@ -41,7 +42,7 @@ static CatalogStatement read_aggregate = {
 	" a.intervalstyle, a.key_columns, a.state_columns, p.began IS NOT NULL,"
 	" (SELECT pg_catalog.string_agg(pg_catalog.format('WHEN %s THEN %s', b.key::int,"
 	" b.value::bigint), ' ') FROM pg_catalog.jsonb_each_text(p.began) b),"
-	" coalesce(p.included, '{}')::text"
+	" coalesce(p.included, '{}')::text, a.judged, a.known_columns, a.added_columns"
 	" FROM streamagg.aggregate_catalog a"
 	" LEFT JOIN streamagg.aggregate_progress p ON p.state_table = a.state_table"
 	" WHERE a.aggregate = $1",
@@ -113,6 +114,9 @@ typedef struct Stored
 	char *query;
 	List *keys;
 	List *states;
+	List *knowns;
+	int added;
+	char *judged;
 } Stored;
 
 static void
@@ -135,6 +139,9 @@ read_row(Source *source, Stored *stored, MemoryContext context)
 	if (DatumGetBool(catalog_value(0, 10, &isnull)))
 		source->begin = begin ? psprintf("CASE a._partition %s ELSE 0 END", begin) : pstrdup("0");
 	source->included = catalog_string(0, 12);
+	stored->judged = catalog_string(0, 13);
+	stored->knowns = catalog_text_list(0, 14, context);
+	stored->added = DatumGetInt32(catalog_value(0, 15, &isnull));
 	MemoryContextSwitchTo(old);
 }
 
@@ -156,7 +163,12 @@ source_load(Oid view)
 	read_row(source, &stored, context);
 	catalog_leave(&scope);
 	source->definition = definition_analyze(definition_parse(stored.query));
-	definition_set_columns(source->definition, stored.keys, stored.states);
+	definition_set_columns(source->definition, stored.keys, stored.states, stored.knowns);
+	source->definition->added = stored.added;
+	source->judged = source->definition->window;
+	source->is_rollup = stored.judged != NULL;
+	if (source->is_rollup)
+		window_from_text(stored.judged, &source->judged);
 	load_stream(source);
 	return source;
 }
@@ -239,8 +251,8 @@ replace_entry(RangeTblEntry *entry, const Replacement *replacement, const char *
 			entry->eref->colnames, makeString(pstrdup(lfirst_node(TargetEntry, cell)->resname)));
 }
 
-Definition *
-source_definition(const Source *source, const char *rows)
+static Definition *
+replace_stream(const Source *source, const char *rows)
 {
 	Definition *definition = palloc(sizeof(Definition));
 	Replacement replacement = {source->stream, source->definition->stream_index,
@@ -317,13 +329,15 @@ static void
 append_range(StringInfo sql, const Source *source, const WindowRange *range)
 {
 	const Window *window = &source->definition->window;
-	int64 longest = window->kind == WINDOW_TUMBLE ? window->size : LONGEST_CALENDAR_WINDOW;
+	bool calendar = window->kind == WINDOW_DATE_TRUNC;
+	int64 longest = calendar ? LONGEST_CALENDAR_WINDOW : window->size;
 	WindowRange wide = *range;
 
 	if (window->kind == WINDOW_NONE)
 		return;
-	appendStringInfoString(sql,
-						   source_range_sql(range, window_start_sql(window, source->event_time)));
+	if (!window_is_multiple(window))
+		appendStringInfoString(
+			sql, source_range_sql(range, window_start_sql(window, source->event_time)));
 	if (!TIMESTAMP_IS_NOEND(wide.from))
 		wide.from =
 			wide.from < MIN_TIMESTAMP + CALENDAR_MARGIN ? DT_NOBEGIN : wide.from - CALENDAR_MARGIN;
@@ -332,11 +346,11 @@ append_range(StringInfo sql, const Source *source, const WindowRange *range)
 	appendStringInfoString(sql, source_range_sql(&wide, source->event_time));
 }
 
-/* window_end + allowed_lateness <= the watermark that the row met */
+/* window_end + allowed_lateness <= the watermark that the row met, for its last window */
 static void
 append_late(StringInfo sql, const Source *source)
 {
-	const Window *window = &source->definition->window;
+	const Window *window = &source->judged;
 
 	if (!source->drops_late || window->kind == WINDOW_NONE)
 		return;
@@ -345,14 +359,20 @@ append_late(StringInfo sql, const Source *source)
 		window_end_sql(window, window_start_sql(window, source->event_time), source->lateness));
 }
 
+/* Rows that the aggregate has counted whatever their window. */
+static char *
+begun_sql(const Source *source)
+{
+	return source->begin ? psprintf("a._offset >= %s", source->begin) : pstrdup("false");
+}
+
 static void
 append_counted(StringInfo sql, const Source *source)
 {
-	const Window *window = &source->definition->window;
+	const Window *window = &source->judged;
 	const char *included = quote_literal_cstr(source->included);
 
-	appendStringInfo(sql, " AND (%s OR ",
-					 source->begin ? psprintf("a._offset >= %s", source->begin) : "false");
+	appendStringInfo(sql, " AND (%s OR ", begun_sql(source));
 	if (window->kind == WINDOW_NONE)
 		appendStringInfo(sql, "NOT pg_catalog.isempty(%s::tstzmultirange))", included);
 	else
@@ -360,18 +380,91 @@ append_counted(StringInfo sql, const Source *source)
 						 window_start_sql(window, source->event_time), included);
 }
 
-char *
-source_rows(const Source *source, const WindowRange *range, bool only_counted)
+/* What pairs of row and window are judged by: behind the stream's columns. */
+static void
+append_carried(StringInfo sql, const Source *source, bool only_counted)
 {
+	if (source->drops_late)
+		appendStringInfoString(sql, ", a._watermark");
+	if (only_counted)
+		appendStringInfo(sql, ", %s AS _counted", begun_sql(source));
+}
+
+static char *
+rows_sql(const Source *source, const WindowRange *range, bool only_counted)
+{
+	bool multiple = window_is_multiple(&source->definition->window);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
 	append_columns(&sql, source->stream);
+	if (multiple)
+		append_carried(&sql, source, only_counted);
 	appendStringInfo(&sql, " FROM %s a WHERE true", stream_name(source->archive));
 	append_range(&sql, source, range);
 	append_late(&sql, source);
-	if (only_counted)
+	if (only_counted && !multiple)
 		append_counted(&sql, source);
 	return sql.data;
+}
+
+char *
+source_rows_once(const Source *source, const WindowRange *range)
+{
+	const Window *window = &source->definition->window;
+	const char *rows = rows_sql(source, range, false);
+
+	if (!window_is_multiple(window))
+		return pstrdup(rows);
+	return psprintf("%s%s", rows,
+					source_range_sql(range, window_start_sql(window, source->event_time)));
+}
+
+/* ---------------------------------------------------------------- pairs of row and window */
+
+/* A column that append_carried() has added; *column is the last one's number. */
+static void
+carry(Definition *definition, int *column, Oid type, char *name)
+{
+	Var *var = makeVar(definition->stream_index, ++*column, type, -1, InvalidOid, 0);
+
+	rewrite_add_target(&definition->carried, (Node *) var, name);
+}
+
+/* Where a row falls in several windows, each pair of them is in the range, late and counted by itself. */
+static void
+add_pairs(const Source *source, Definition *definition, const WindowRange *range, bool only_counted)
+{
+	int column = list_length(
+		rt_fetch(definition->stream_index, definition->query->rtable)->subquery->targetList);
+	StringInfoData sql;
+
+	column -= (source->drops_late ? 1 : 0) + (only_counted ? 1 : 0);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "true%s", source_range_sql(range, "i._k1"));
+	if (source->drops_late)
+	{
+		carry(definition, &column, TIMESTAMPTZOID, "_watermark");
+		appendStringInfo(
+			&sql, " AND NOT (i._watermark > '-infinity'::timestamptz AND %s <= i._watermark)",
+			rewrite_pair_end(definition, source->lateness));
+	}
+	if (only_counted)
+	{
+		carry(definition, &column, BOOLOID, "_counted");
+		appendStringInfo(&sql, " AND (i._counted OR i._k1 <@ %s::tstzmultirange)",
+						 quote_literal_cstr(source->included));
+	}
+	definition->condition = sql.data;
+}
+
+Definition *
+source_definition(const Source *source, const WindowRange *range, bool only_counted)
+{
+	Definition *definition = replace_stream(source, rows_sql(source, range, only_counted));
+
+	if (window_is_multiple(&definition->window))
+		add_pairs(source, definition, range, only_counted);
+	return definition;
 }

@@ -20,6 +20,8 @@ typedef struct Source
 	char *datestyle;
 	char *intervalstyle;
 	Definition *definition;
+	Window judged; /* see run.h */
+	bool is_rollup;
 	int64 delay;	  /* watermark_delay as it is now */
 	char *event_time; /* the archive's column, qualified by a, NULL: none */
 	char *begin; /* SQL: the offset that counting began at, of a._partition; NULL: at no row yet */
@@ -44,14 +46,16 @@ extern Oid source_state(Oid view);
 extern Source *source_load(Oid view);
 extern void source_require_archive(const Source *source);
 
-/* The definition with these rows, a SELECT of the stream's columns in order, in place of the stream. */
-extern Definition *source_definition(const Source *source, const char *rows);
-
 /*
- * SELECT of the archive's rows that belong to the windows of the range, less late ones where those are
- * dropped; only_counted: less those from before the aggregate's beginning.
+ * The definition with the archive's rows in place of the stream, for the windows of the range, less late
+ * pairs of row and window where those are dropped; only_counted: less those from before the aggregate's
+ * beginning.
  */
-extern char *source_rows(const Source *source, const WindowRange *range, bool only_counted);
+extern Definition *
+source_definition(const Source *source, const WindowRange *range, bool only_counted);
+
+/* SELECT of these rows, each in one only of several ranges. */
+extern char *source_rows_once(const Source *source, const WindowRange *range);
 
 /* " AND column >= … AND column < …" of a range. */
 extern char *source_range_sql(const WindowRange *range, const char *column);

@@ -77,6 +77,12 @@ committed_offsets(const Source *source, const TopicLimit *before, int64 *accepte
 static void
 require_topic(const Source *source)
 {
+	if (source->definition->nsides > 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("aggregate \"%s\" has calls with DISTINCT: it cannot be filled from "
+							   "Kafka yet",
+							   source->name),
+						errhint("Use 'archive'.")));
 	if (stream_server_is_local(GetForeignTable(source->stream)->serverid))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("stream \"%s\" is local: it has no topic to read",
@@ -104,8 +110,7 @@ read_into(const Source *source, const char *beside, const WindowRange *range, To
 	int level;
 
 	over_stream.archive = source->stream; /* it has the same columns */
-	upsert = rewrite_upsert(source_definition(source, source_rows(&over_stream, range, false)),
-							beside, false);
+	upsert = rewrite_upsert(source_definition(&over_stream, range, false), beside, false);
 	plan = SPI_prepare(rewrite_upsert_sql(upsert, upsert->insert, NULL), 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the backfill");

@@ -25,7 +25,7 @@
 #include "utils/typcache.h"
 
 #include "catalog.h"
-#include "rewrite.h"
+#include "rewrite_parts.h"
 #include "rules.h"
 #include "run.h"
 #include "source.h"
@@ -37,25 +37,60 @@ PG_FUNCTION_INFO_V1(streamagg_nearly_equal);
 
 /* Sums of the same floats in another order. */
 #define TOLERANCE "1e-9"
+#define UNLESS_NOISE "streamagg.unless_noise("
 #define TOLERANCE_OF_REAL "1e-6" /* rounding to float4 may go either way */
 
 /* ---------------------------------------------------------------- what the archive says */
+
+/* Statistics of floats, which may be nothing but rounding, as of a value that is always 0.1. */
+static bool
+is_of_moments(const Call *call)
+{
+	const char *name = "streamagg.moments(";
+
+	return strncmp(call->rule->partials[0], name, strlen(name)) == 0;
+}
+
+/* What is nothing but rounding does not count in the stored values, either. */
+static void
+leave_out_noise(const Definition *definition)
+{
+	for (int i = 0; i < definition->ncalls; i++)
+		if (is_of_moments(&definition->calls[i]))
+		{
+			Rule *rule = definition->calls[i].rule;
+
+			rule->final = psprintf(UNLESS_NOISE "%s, $1)", rule->final);
+		}
+}
 
 /* The call as the query has it; only a sum of float4, which PostgreSQL adds up in float4, in float8. */
 static char *
 plain_call(const Call *call, int number)
 {
 	const Aggref *aggref = call->aggref;
-	const char *argument = aggref->aggstar ? "*" : psprintf("i._a%d", number);
+	char **arguments = rewrite_arguments(call, number);
+	int count = list_length(aggref->args);
+	const char *distinct = aggref->aggdistinct ? "DISTINCT " : "";
 	const char *filter = aggref->aggfilter ? psprintf(" FILTER (WHERE i._f%d)", number) : "";
 	Oid function = aggref->aggfnoid;
+	StringInfoData sql;
 
 	if (function == F_SUM_FLOAT4)
-		return psprintf("(pg_catalog.sum(%s::float8)%s)::real", argument, filter);
-	return psprintf("%s(%s)%s",
-					quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
-											   get_func_name(function)),
-					argument, filter);
+		return psprintf("(pg_catalog.sum(%s%s::float8)%s)::real", distinct, arguments[0], filter);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "%s%s(%s%s", is_of_moments(call) ? UNLESS_NOISE : "",
+					 quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
+												get_func_name(function)),
+					 aggref->aggstar ? "*" : "", distinct);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&sql, "%s%s%s", i ? ", " : "",
+						 i == count - 1 && aggref->aggvariadic ? "VARIADIC " : "", arguments[i]);
+	appendStringInfo(&sql, ")%s", filter);
+	if (is_of_moments(call))
+		appendStringInfo(&sql, ", streamagg.moments(%s%s%s)%s)", arguments[0],
+						 count > 1 ? ", " : "", count > 1 ? arguments[1] : "", filter);
+	return sql.data;
 }
 
 /* In the shape of rewrite_state_select(). */
@@ -63,7 +98,7 @@ static char *
 plain_select(const Definition *definition)
 {
 	StringInfoData sql;
-
+	ListCell *cell;
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
 	for (int i = 1; i <= definition->nkeys; i++)
@@ -71,9 +106,11 @@ plain_select(const Definition *definition)
 	for (int i = 1; i <= definition->ncalls; i++)
 		appendStringInfo(&sql, "%s AS _a%d, ", plain_call(&definition->calls[i - 1], i), i);
 	appendStringInfoString(&sql, "false AS is_final, NULL::timestamptz AS updated_at");
+	foreach (cell, definition_known_columns(definition))
+		appendStringInfo(&sql, ", true AS %s", (char *) lfirst(cell));
 	if (definition->window_index)
-		appendStringInfo(&sql, ", %s AS _end", window_end_sql(&definition->window, "i._k1", 0));
-	appendStringInfo(&sql, " FROM (%s) i", rewrite_rows(definition));
+		appendStringInfo(&sql, ", %s AS _end", rewrite_pair_end(definition, 0));
+	appendStringInfo(&sql, " FROM %s", rewrite_pairs(definition));
 	for (int i = 1; i <= definition->nkeys; i++)
 		appendStringInfo(&sql, "%s %d", i > 1 ? "," : " GROUP BY", i);
 	return sql.data;
@@ -104,7 +141,7 @@ has_equality(Oid type)
 }
 
 static char *
-same_sql(const Call *call, int number)
+equal_sql(const Call *call, int number)
 {
 	Oid type = call->aggref->aggtype;
 	const char *name = get_func_name(call->aggref->aggfnoid);
@@ -116,6 +153,15 @@ same_sql(const Call *call, int number)
 	if (has_equality(type))
 		return psprintf("e._a%d IS NOT DISTINCT FROM f._a%d", number, number);
 	return psprintf("e._a%d::text IS NOT DISTINCT FROM f._a%d::text", number, number);
+}
+
+/* Groups that do not know a value are not asked for it. */
+static char *
+same_sql(const Call *call, int number)
+{
+	if (call->known == NULL)
+		return equal_sql(call, number);
+	return psprintf("(f.%s IS NULL OR %s)", call->known, equal_sql(call, number));
 }
 
 /* What the query shows of a side as one JSON object. */
@@ -146,11 +192,12 @@ static char *
 comparison_sql(const Source *source, const WindowRange *range)
 {
 	const Definition *definition = source->definition;
-	char *rows = source_rows(source, range, true);
-	char *expected = plain_select(source_definition(source, rows));
-	char *found = rewrite_state_select(definition, stream_name(source->state), 0);
+	char *expected = plain_select(source_definition(source, range, true));
+	char *found;
 	StringInfoData same;
 
+	leave_out_noise(definition);
+	found = rewrite_state_select(definition, stream_name(source->state), 0);
 	initStringInfo(&same);
 	for (int i = 0; i < definition->ncalls; i++)
 		appendStringInfo(&same, " AND %s", same_sql(&definition->calls[i], i + 1));

@@ -1,8 +1,8 @@
 /*
  * window.c - where windows start and end.
  *
- * The same functions serve the SQL of a batch, the count of late rows and the views, so they cannot
- * disagree.  Windows are half-open; sizes count 24 hours a day, whatever the zone; date_trunc
+ * The same functions serve the SQL of a batch, the count of late rows (window_run.c) and the views, so
+ * they cannot disagree.  Windows are half-open; sizes count 24 hours a day, whatever the zone; date_trunc
  * windows end where the zone's calendar says.
  */
 #include "postgres.h"
@@ -13,7 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "streamagg.h"
-#include "window.h"
+#include "window_parts.h"
 
 #define MAX_SIZE (1000000 * USECS_PER_DAY)
 #define TWO_YEARS (732 * USECS_PER_DAY)
@@ -23,8 +23,8 @@ PG_FUNCTION_INFO_V1(streamagg_window_end);
 PG_FUNCTION_INFO_V1(streamagg_calendar_window_end);
 
 /* Beyond the range of time is infinity: one such row must not make a view unreadable. */
-static TimestampTz
-saturated(int64 value)
+TimestampTz
+window_saturated(int64 value)
 {
 	if (value >= END_TIMESTAMP)
 		return DT_NOEND;
@@ -52,13 +52,21 @@ window_size(const Interval *size)
 	return found;
 }
 
-/* Floors, before the origin, too.  Remainders first: the distance itself might overflow. */
-static TimestampTz
-start_of(TimestampTz ts, int64 size, TimestampTz origin)
+/* Remainders first: the distance itself might overflow. */
+int64
+window_floor(TimestampTz ts, int64 size, TimestampTz origin)
 {
 	int64 rest = (ts % size - origin % size) % size;
 
-	return saturated(ts - (rest < 0 ? rest + size : rest));
+	return ts - (rest < 0 ? rest + size : rest);
+}
+
+void
+window_check_origin(TimestampTz origin)
+{
+	if (TIMESTAMP_NOT_FINITE(origin))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the origin of windows must be finite")));
 }
 
 static TimestampTz
@@ -66,7 +74,7 @@ end_of(TimestampTz start, int64 size)
 {
 	int64 end;
 
-	return pg_add_s64_overflow(start, size, &end) ? DT_NOEND : saturated(end);
+	return pg_add_s64_overflow(start, size, &end) ? DT_NOEND : window_saturated(end);
 }
 
 /* streamagg.window_start(ts, size, origin) */
@@ -79,10 +87,8 @@ streamagg_window_start(PG_FUNCTION_ARGS)
 
 	if (TIMESTAMP_NOT_FINITE(ts))
 		PG_RETURN_TIMESTAMPTZ(ts);
-	if (TIMESTAMP_NOT_FINITE(origin))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the origin of windows must be finite")));
-	PG_RETURN_TIMESTAMPTZ(start_of(ts, size, origin));
+	window_check_origin(origin);
+	PG_RETURN_TIMESTAMPTZ(window_saturated(window_floor(ts, size, origin)));
 }
 
 /* streamagg.window_end(window_start, size) */
@@ -125,8 +131,8 @@ find_unit(const char *unit)
 	return -1;
 }
 
-static TimestampTz
-truncate_to(const char *unit, const char *zone, TimestampTz ts)
+TimestampTz
+window_truncate(const char *unit, const char *zone, TimestampTz ts)
 {
 	return DatumGetTimestampTz(
 		DirectFunctionCall3(timestamptz_trunc_zone, CStringGetTextDatum(unit),
@@ -141,12 +147,12 @@ window_check_unit(const char *unit, const char *zone)
 						errmsg("date_trunc('%s', …) is not supported as a window", unit),
 						errhint("Units are second, minute, hour, day, week, month, quarter and "
 								"year.")));
-	(void) truncate_to(unit, zone, 0);
+	(void) window_truncate(unit, zone, 0);
 }
 
 /* A day later by the clock on the wall, which may be 23 or 25 hours. */
-static TimestampTz
-calendar_end(const char *unit, const char *zone, TimestampTz start)
+TimestampTz
+window_calendar_end(const char *unit, const char *zone, TimestampTz start)
 {
 	int found = find_unit(unit);
 	Datum zone_text = CStringGetTextDatum(zone);
@@ -156,13 +162,13 @@ calendar_end(const char *unit, const char *zone, TimestampTz start)
 	if (found < 0)
 		window_check_unit(unit, zone);
 	if (units[found].time != 0)
-		return saturated(start + units[found].time);
+		return window_saturated(start + units[found].time);
 	if (start > END_TIMESTAMP - TWO_YEARS)
 		return DT_NOEND;
 	step.day = units[found].days;
 	step.month = units[found].months;
 	local = DirectFunctionCall2(timestamptz_zone, zone_text, TimestampTzGetDatum(start));
-	/* a day whose midnight a clock leaves out starts later, and ends at midnight all the same */
+	/* a day without midnight starts at one o'clock, and ends at midnight all the same */
 	local = DirectFunctionCall2(timestamp_trunc, CStringGetTextDatum(unit), local);
 	local = DirectFunctionCall2(timestamp_pl_interval, local, IntervalPGetDatum(&step));
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone_text, local));
@@ -176,20 +182,11 @@ streamagg_calendar_window_end(PG_FUNCTION_ARGS)
 
 	if (TIMESTAMP_NOT_FINITE(start))
 		PG_RETURN_TIMESTAMPTZ(start);
-	PG_RETURN_TIMESTAMPTZ(calendar_end(text_to_cstring(PG_GETARG_TEXT_PP(1)),
-									   text_to_cstring(PG_GETARG_TEXT_PP(2)), start));
+	PG_RETURN_TIMESTAMPTZ(window_calendar_end(text_to_cstring(PG_GETARG_TEXT_PP(1)),
+											  text_to_cstring(PG_GETARG_TEXT_PP(2)), start));
 }
 
-/* ---------------------------------------------------------------- for C */
-
-TimestampTz
-window_end_of(const Window *window, TimestampTz event_time)
-{
-	if (window->kind == WINDOW_TUMBLE)
-		return end_of(start_of(event_time, window->size, window->origin), window->size);
-	return calendar_end(window->unit, window->zone,
-						truncate_to(window->unit, window->zone, event_time));
-}
+/* ---------------------------------------------------------------- as SQL */
 
 TimestampTz
 window_next_end(const Window *window, TimestampTz after)
@@ -201,11 +198,17 @@ window_next_end(const Window *window, TimestampTz after)
 	switch (window->kind)
 	{
 		case WINDOW_TUMBLE:
-			return window_end_of(window, after);
+			return window_floor(after, window->size, window->origin) + window->size;
+		case WINDOW_HOP:
+			start = window_floor(after - window->size, window->slide, window->origin);
+			return start + window->slide + window->size;
+		case WINDOW_CUMULATE:
+			start = window_floor(after, window->size, window->origin);
+			return start + ((after - start) / window->slide + 1) * window->slide;
 		case WINDOW_DATE_TRUNC:
-			start = truncate_to(window->unit, window->zone, after);
+			start = window_truncate(window->unit, window->zone, after);
 			/* where a clock is put back, the next window has the rows of the hour before it, too */
-			return start > after ? start : calendar_end(window->unit, window->zone, start);
+			return start > after ? start : window_calendar_end(window->unit, window->zone, start);
 		default:
 			return DT_NOBEGIN;
 	}
@@ -219,6 +222,8 @@ window_longest(const Window *window)
 	switch (window->kind)
 	{
 		case WINDOW_TUMBLE:
+		case WINDOW_HOP:
+		case WINDOW_CUMULATE:
 			return window->size;
 		case WINDOW_DATE_TRUNC:
 			unit = find_unit(window->unit);
@@ -233,10 +238,11 @@ window_longest(const Window *window)
 char *
 window_start_sql(const Window *window, const char *time_sql)
 {
-	if (window->kind == WINDOW_TUMBLE)
+	if (window->kind != WINDOW_DATE_TRUNC)
 		return psprintf("streamagg.window_start(%s, '" INT64_FORMAT " microseconds'::interval, "
 						"'%s'::timestamptz)",
-						time_sql, window->size, timestamptz_to_str(window->origin));
+						time_sql, window->kind == WINDOW_HOP ? window->slide : window->size,
+						timestamptz_to_str(window->origin));
 	return psprintf("pg_catalog.date_trunc(%s::text, %s, %s::text)",
 					quote_literal_cstr(window->unit), time_sql, quote_literal_cstr(window->zone));
 }
@@ -253,7 +259,7 @@ window_shift_sql(const char *time_sql, int64 plus)
 char *
 window_end_sql(const Window *window, const char *start_sql, int64 plus)
 {
-	if (window->kind == WINDOW_TUMBLE)
+	if (window->kind != WINDOW_DATE_TRUNC)
 		return psprintf("streamagg.window_end(%s, '" INT64_FORMAT " microseconds'::interval)",
 						start_sql, window->size + plus);
 	return window_shift_sql(psprintf("streamagg.window_end(%s, %s::text, %s::text)", start_sql,

@@ -10,27 +10,36 @@
 
 typedef enum WindowKind
 {
-	WINDOW_NONE,	  /* a running total */
-	WINDOW_TUMBLE,	  /* streamagg.tumble, date_bin */
-	WINDOW_DATE_TRUNC /* date_trunc in a zone */
+	WINDOW_NONE,	   /* a running total */
+	WINDOW_TUMBLE,	   /* streamagg.tumble, date_bin */
+	WINDOW_DATE_TRUNC, /* date_trunc in a zone */
+	WINDOW_HOP,		   /* several windows a row, from here on */
+	WINDOW_CUMULATE
 } WindowKind;
 
 typedef struct Window
 {
 	WindowKind kind;
-	int64 size; /* microseconds */
+	int64 size;	 /* microseconds */
+	int64 slide; /* between the starts of hop, and between the ends of cumulate */
 	TimestampTz origin;
 	char *unit; /* date_trunc */
 	char *zone;
 } Window;
 
+/* Whether a row may fall in several of them, or in none. */
+static inline bool
+window_is_multiple(const Window *window)
+{
+	return window->kind == WINDOW_HOP || window->kind == WINDOW_CUMULATE;
+}
+
 /* Microseconds of a window's size.  Errors: 0A000 for months, 22023 when it is not positive. */
 extern int64 window_size(const Interval *size);
+/* 22023 for an infinite one. */
+extern void window_check_origin(TimestampTz origin);
 /* Checks a date_trunc unit and zone.  Errors: 0A000 for units that have no fixed end. */
 extern void window_check_unit(const char *unit, const char *zone);
-
-/* The end of the window that the event falls in; window.kind is not WINDOW_NONE. */
-extern TimestampTz window_end_of(const Window *window, TimestampTz event_time);
 
 /*
  * No window ends behind the first time and before the one that is returned: where few windows end, nearly
@@ -41,7 +50,7 @@ extern TimestampTz window_next_end(const Window *window, TimestampTz after);
 /* Microseconds that a window lasts at the most; PG_INT64_MAX: that is not known. */
 extern int64 window_longest(const Window *window);
 
-/* The SQL expression of the start of the window that a time falls in, under neutral settings. */
+/* The SQL expression of the start of the last window that a time falls in, under neutral settings. */
 extern char *window_start_sql(const Window *window, const char *time_sql);
 
 /* The SQL expression of the end of the window that starts at start_sql, plus a time, palloc'd. */
@@ -49,5 +58,9 @@ extern char *window_end_sql(const Window *window, const char *start_sql, int64 p
 
 /* A time later by some microseconds, saturated, palloc'd. */
 extern char *window_shift_sql(const char *time_sql, int64 plus);
+
+/* A window as text of the catalogue, palloc'd, and back. */
+extern char *window_to_text(const Window *window);
+extern void window_from_text(const char *text, Window *window);
 
 #endif

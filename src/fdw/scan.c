@@ -61,6 +61,12 @@ scan_withdraw(const ScanOffer *before)
 	offer = *before;
 }
 
+const ScanOffer *
+scan_offered(void)
+{
+	return &offer;
+}
+
 /* ---------------------------------------------------------------- planning */
 
 static bool

@@ -15,6 +15,8 @@ typedef struct ScanOffer
 	const bool *skip; /* one mark a row: left out; NULL: none */
 	int first;
 	int end; /* the first row that is not of it */
+	/* for a row's windows that have ended by then it is too late; NULL: for none of any row */
+	const TimestampTz *closed;
 } ScanOffer;
 
 /* A row's ctid says which of the batch it is. */
@@ -39,5 +41,8 @@ scan_row(const ItemPointerData *tid)
  */
 extern ScanOffer scan_offer(const ScanOffer *rows);
 extern void scan_withdraw(const ScanOffer *before);
+
+/* What is offered; without a batch: nothing. */
+extern const ScanOffer *scan_offered(void);
 
 #endif

@@ -56,6 +56,8 @@ static int nwatches = 0;
 static CatalogStatement read_dependencies = {
 	"SELECT s.stream, c.relowner, t.ftserver, s.halted, coalesce(s.code, ''),"
 	" ARRAY(SELECT a.state_table::oid FROM streamagg.aggregate_catalog a WHERE a.stream = s.stream"
+	" UNION SELECT t.side_table::oid FROM streamagg.side_tables t"
+	" JOIN streamagg.aggregate_catalog a ON a.state_table = t.state_table WHERE a.stream = s.stream"
 	" UNION SELECT d.refobjid FROM streamagg.aggregate_catalog a"
 	" JOIN pg_catalog.pg_rewrite r ON r.ev_class = a.definition"
 	" JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass"

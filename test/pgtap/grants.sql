@@ -4,7 +4,7 @@
 \pset tuples_only true
 \pset pager off
 BEGIN;
-SELECT plan(18);
+SELECT plan(19);
 
 SELECT has_role(r) FROM unnest(ARRAY['streamagg_reader', 'streamagg_operator', 'streamagg_admin']) r;
 SELECT is_empty($$SELECT rolname FROM pg_roles WHERE rolname ~ '^streamagg_' AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)$$,
@@ -32,6 +32,10 @@ SELECT set_eq($$SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace =
     AND has_function_privilege('streamagg_reader', oid, 'EXECUTE')$$,
   $$SELECT p::regprocedure::text FROM unnest(ARRAY['streamagg.workers()', 'streamagg.identity()', 'streamagg.topic(oid)', 'streamagg.partition_watermark(oid, timestamptz)', 'streamagg.count_groups(regclass)']) p$$,
   'a reader may call what the views call');
+SELECT set_has($$SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'streamagg'::regnamespace AND NOT has_function_privilege('streamagg_operator', oid, 'EXECUTE')
+    AND has_function_privilege('streamagg_admin', oid, 'EXECUTE')$$,
+  $$SELECT p::regprocedure::text FROM unnest(ARRAY['streamagg.create_merge_rule(regprocedure, text[], text[], text)', 'streamagg.drop_merge_rule(regprocedure)']) p$$,
+  'merge rules are for streamagg_admin, and not for an operator');
 SELECT ok(NOT has_function_privilege('streamagg_admin', 'streamagg.check_installation()', 'EXECUTE'), 'the installation check is the installer''s');
 -- the views work for who is only a reader
 CREATE ROLE some_reader IN ROLE streamagg_reader;

@@ -17,6 +17,8 @@ CREATE SERVER local FOREIGN DATA WRAPPER streamagg_kafka;
 CREATE SERVER kafka FOREIGN DATA WRAPPER streamagg_kafka OPTIONS (bootstrap_servers 'localhost:1');
 GRANT USAGE ON FOREIGN SERVER local, kafka TO stream_owner;
 CREATE SCHEMA "Odd ""schema""" AUTHORIZATION stream_owner;
+CREATE AGGREGATE public."Mean of"(int) (sfunc = int4_avg_accum, stype = int8[], finalfunc = int8_avg, initcond = '{0,0}');
+SELECT streamagg.create_merge_rule('"Mean of"(int)', '{sum($1),count($1)}', '{"coalesce($1 + $2, $1, $2)",$1 + $2}', '$1::numeric / nullif($2, 0)');
 SET SESSION AUTHORIZATION stream_owner;
 SET search_path = "Odd ""schema""";
 SET TimeZone = 'Asia/Kolkata';
@@ -31,6 +33,7 @@ SELECT streamagg.create_aggregate('minutes', $$SELECT w.window_start, w.window_e
   FROM "S'1", streamagg.tumble(ts, '1 min') w WHERE ts >= '2024-01-01 00:00+00' GROUP BY 1, 2, 3 HAVING count(*) > 0$$, late => 'drop', allowed_lateness => '10 s');
 SELECT streamagg.create_aggregate('"To tal"', $$SELECT count(*) AS n, max(ts::text) AS last, interval '-1 day -2 hours' AS i FROM "S'1"$$);
 SELECT streamagg.create_aggregate('named', $$SELECT name, date_trunc('day', ts, 'Asia/Kolkata') AS day, count(*) AS n FROM "S'1" s JOIN names USING (k) GROUP BY 1, 2$$, emit => 'final');
+SELECT streamagg.create_aggregate('ruled', $$SELECT public."Mean of"(n) AS mean, stddev(n) AS deviation, corr(n, n) AS r FROM "S'1"$$);
 SELECT streamagg.create_aggregate('remote_n', 'SELECT count(*) AS n FROM remote');
 -- one whose stream is gone
 CREATE FOREIGN TABLE gone (ts timestamptz) SERVER local OPTIONS (event_time 'ts', watermark_delay '0 s');
@@ -53,6 +56,7 @@ my %story = (
       UNION ALL SELECT n::text FROM named_state n ORDER BY 1},
     'archive' => q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC'; SELECT a::text FROM "S'1_archive" a ORDER BY _partition, _offset},
     'aggregates' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.aggregates ORDER BY aggregate::text},
+    'merge rules' => q{SELECT * FROM streamagg.merge_rules ORDER BY aggregate},
     'partitions' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.partitions ORDER BY stream::text, partition},
     'batches' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.batches ORDER BY stream::text, batch},
     'quarantine' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.quarantine ORDER BY partition, record_offset},
@@ -94,6 +98,7 @@ for my $format (sort keys %dumps)
         "2024-01-01 00:00:00+00|a|1|1.00000000000000000000||t\n2024-01-01 00:01:00+00|b|2|3.0000000000000000|12|t\n2024-01-03 00:00:00+00|a|1|||f",
         'with the right results');
     is($fresh->safe_psql($format, q{SET search_path = "Odd ""schema"""; SELECT n, last, i FROM "To tal"}), '6|03/01/2024 05:30:00 IST|-1 days -02:00:00', 'under the definition\'s settings');
+    is($fresh->safe_psql($format, q{SET search_path = "Odd ""schema"""; SELECT mean, deviation, r FROM ruled}), '2.3333333333333333|1.5275252316519467|1', 'by rules of one\'s own, too');
     # the ties between the parts are there again
     is(sqlstate_of($fresh, $format, q{DROP TABLE "Odd ""schema""".minutes_state}), '2BP01', 'E13: the state cannot be dropped');
     is(sqlstate_of($fresh, $format, q{ALTER FOREIGN TABLE "Odd ""schema""".remote ALTER COLUMN k OPTIONS (ADD path 'x')}), '', 'the stream can be altered');
