@@ -187,32 +187,12 @@ streamagg_calendar_window_end(PG_FUNCTION_ARGS)
 
 /* ---------------------------------------------------------------- as SQL */
 
+/* Where clocks are moved, a day more or even two: zones have crossed the date line. */
 int64
 window_longest_unit(const char *unit)
 {
 	int found = find_unit(unit);
 
-	/* zones have changed sides of the date line: a day of 48 hours */
-	return units[found].time + (2 * units[found].days + 32 * units[found].months) * USECS_PER_DAY;
-}
-
-TimestampTz
-window_start_of(const Window *window, TimestampTz event_time)
-{
-	if (window->kind == WINDOW_DATE_TRUNC)
-		return truncate_to(window->unit, window->zone, event_time);
-	return start_of(event_time, window->size, window->origin);
-}
-
-/* Where clocks are moved, a day more or even two: zones have crossed the date line. */
-int64
-window_longest(const Window *window)
-{
-	int found;
-
-	if (window->kind != WINDOW_DATE_TRUNC)
-		return window->size;
-	found = find_unit(window->unit);
 	if (units[found].time != 0)
 		return units[found].time;
 	return (units[found].months * 31 + units[found].days + 2) * USECS_PER_DAY;

@@ -21,17 +21,23 @@ SELECT make('days', 'SELECT date_trunc(''day'', ts, ''America/Havana'') AS windo
 SELECT make('weeks', 'SELECT date_trunc(''week'', ts, ''Europe/Berlin'') AS window_start, k, count(*) AS n FROM s WHERE k <> ''b'' GROUP BY 1, 2');
 SELECT make('months', 'SELECT date_trunc(''month'', ts, ''Asia/Beirut'') AS window_start, k, count(*) AS n FROM s GROUP BY 1, 2');
 SELECT make('final', 'SELECT w.window_start, w.window_end, count(*) AS n FROM s, streamagg.tumble(ts, ''7 min'') w GROUP BY 1, 2', 'emit => ''final''');
+SELECT make('hops', 'SELECT w.window_start, w.window_end, k, count(*) AS n FROM s, streamagg.hop(ts, ''1 min'', ''150 s'') w GROUP BY 1, 2, 3');
+SELECT make('apart', 'SELECT w.window_start, w.window_end, count(*) AS n FROM s, streamagg.hop(ts, ''1 h'', ''20 min'') w GROUP BY 1, 2', 'allowed_lateness => ''1 min''');
+SELECT make('grows', 'SELECT w.window_start, w.window_end, count(*) AS n FROM s, streamagg.cumulate(ts, ''1 h'', ''6 h'') w GROUP BY 1, 2');
 CREATE VIEW finals AS
-SELECT 'merged' AS aggregate, window_start, is_final FROM merged UNION SELECT 'dropped', window_start, is_final FROM dropped
-UNION SELECT 'later', window_start, is_final FROM later UNION SELECT 'binned', window_start, is_final FROM binned
-UNION SELECT 'hours', window_start, is_final FROM hours UNION SELECT 'days', window_start, is_final FROM days
-UNION SELECT 'weeks', window_start, is_final FROM weeks UNION SELECT 'months', window_start, is_final FROM months
-UNION SELECT 'final', window_start, is_final FROM final;
+SELECT 'merged' AS aggregate, window_start, window_end - window_start AS length, is_final FROM merged UNION SELECT 'dropped', window_start, NULL, is_final FROM dropped
+UNION SELECT 'later', window_start, NULL, is_final FROM later UNION SELECT 'binned', window_start, NULL, is_final FROM binned
+UNION SELECT 'hours', window_start, NULL, is_final FROM hours UNION SELECT 'days', window_start, NULL, is_final FROM days
+UNION SELECT 'weeks', window_start, NULL, is_final FROM weeks UNION SELECT 'months', window_start, NULL, is_final FROM months
+UNION SELECT 'final', window_start, NULL, is_final FROM final
+UNION SELECT 'hops', window_start, window_end - window_start, is_final FROM hops UNION SELECT 'apart', window_start, NULL, is_final FROM apart
+UNION SELECT 'grows', window_start, window_end - window_start, is_final FROM grows;
+CREATE VIEW told AS SELECT aggregate, a, CASE WHEN aggregate IN ('merged', 'hops', 'grows') THEN b - a END AS l FROM closed;
 -- what closed is what is final, once
 CREATE VIEW wrong AS
-SELECT 'not once' AS what, aggregate, a FROM closed GROUP BY 2, 3 HAVING count(*) > 1
-UNION ALL SELECT 'closed, not final', aggregate, a FROM (SELECT aggregate, a FROM closed EXCEPT SELECT aggregate, window_start FROM finals WHERE is_final) x
-UNION ALL SELECT 'final, not closed', aggregate, window_start FROM (SELECT aggregate, window_start FROM finals WHERE is_final EXCEPT SELECT aggregate, a FROM closed) x;
+SELECT 'not once' AS what, aggregate, a FROM closed GROUP BY 2, 3, b HAVING count(*) > 1
+UNION ALL SELECT 'closed, not final', aggregate, a FROM (SELECT aggregate, a, l FROM told EXCEPT SELECT aggregate, window_start, length FROM finals WHERE is_final) x
+UNION ALL SELECT 'final, not closed', aggregate, window_start FROM (SELECT aggregate, window_start, length FROM finals WHERE is_final EXCEPT SELECT aggregate, a, l FROM told) x;
 CREATE FUNCTION push(VARIADIC times timestamptz[]) RETURNS bigint LANGUAGE sql AS $$
   SELECT p.accepted FROM streamagg.push('closing.s',
     (SELECT array_agg(json_build_object('k', chr(97 + (o % 3)::int), 'ts', t)::text ORDER BY o) FROM unnest(times) WITH ORDINALITY x(t, o))) p $$;
