@@ -302,5 +302,6 @@ def group(seed, number, abilities):
     made["definitions"] = [makers.poison(0) if made["poison"] and n == 0 else makers.make(n)
                            for n in range(count)]
     made["records"] = records_of(rng, made, rng.randint(1050, 1300) if large
-                                 else rng.choice((5, 20, 20, 40, 60)))
+                                 else rng.choice((4, 12, 20, 40)))
+    made["ways"] = [0, 1, 2, 3] if large else [0, 1, 3]
     return made

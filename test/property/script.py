@@ -2,8 +2,8 @@
 records, what happens between batches, and what must be equal.  A line of output that begins with @ is
 read by run.py.
 
-The stream is made four times, with the same definitions: the records come one by one, in batches of 7,
-of 1000, and all at once.  The expected rows are those of the definition's own query over a plain table
+The stream is made several times, with the same definitions: the records come one by one, in batches of
+7, of 1000 (where there are more), and all at once.  The expected rows are those of the definition's own query over a plain table
 with the accepted rows; of aggregates that drop late rows, over those that expected.py keeps.
 """
 import random
@@ -111,8 +111,8 @@ def final_sql(definition, stream):
 
 
 def all_windows(definition, stream):
-    records = stream.group["records"]
-    return [(i, s, e) for i in stream.accepted for s, e in windows(definition["window"], records[i]["ts"])]
+    times = {r["id"]: r["ts"] for r in stream.group["records"]}
+    return [(i, s, e) for i in stream.accepted for s, e in windows(definition["window"], times[i])]
 
 # ---------------------------------------------------------------- making
 
@@ -152,18 +152,18 @@ def make(group):
     sql = f"DROP SCHEMA IF EXISTS {name} CASCADE;\nCREATE SCHEMA {name};\n" + settings(group)
     sql += "CREATE TABLE dims (k int, name text, w int);\n"
     sql += copy_rows("dims", [["\\N" if v is None else str(v) for v in d] for d in group["dims"]])
-    sql += "CREATE TABLE records (id int PRIMARY KEY, p int, message text);\n"
-    sql += copy_rows("records", [(str(r["id"]), str(r["p"]), escaped(r["message"]))
-                                 for r in group["records"]])
-    for way in range(len(WAYS)):
+    sql += "CREATE TABLE records (n int PRIMARY KEY, p int, message text);\n"
+    sql += copy_rows("records", [(str(n), str(r["p"]), escaped(r["message"]))
+                                 for n, r in enumerate(group["records"])])
+    for way in group["ways"]:
         sql += (f"CREATE FOREIGN TABLE s{way} ({ddl(group['columns'])}) SERVER local "
                 f"OPTIONS ({options(group, way)});\n")
-    sql += "CREATE TABLE plain (LIKE s0);\n"
+    sql += f"CREATE TABLE plain (LIKE s{group['ways'][0]});\n"
     sql += copy_rows("plain", [plain_row(group, r) for r in group["records"] if not r["broken"]])
     sql += (f"CREATE FUNCTION feed(stream regclass, first int, last int, part int) RETURNS bigint "
             f"LANGUAGE sql AS $$ SELECT late FROM streamagg.push(stream, ARRAY(SELECT message FROM "
-            f"{name}.records WHERE id BETWEEN first AND last AND p = part ORDER BY id), part) $$;\n")
-    for way in range(len(WAYS)):
+            f"{name}.records WHERE n BETWEEN first AND last AND p = part ORDER BY n), part) $$;\n")
+    for way in group["ways"]:
         for definition in group["definitions"]:
             sql += f"\\echo @create {definition['name']} {way}\n"
             sql += create(definition, way)
@@ -304,11 +304,11 @@ def look(group, way, stream):
 
 
 def script(group, crashes=False):
-    """(sql, the model of each way)"""
-    models = [model(group, way) for way in range(len(WAYS))]
+    """(sql, {way: its model})"""
+    models = {way: model(group, way) for way in group["ways"]}
     sql = "\\set VERBOSITY verbose\n\\setenv PGDATABASE :DBNAME\n" + make(group)
-    for way in range(len(WAYS)):
+    for way in group["ways"]:
         sql += run_way(group, way, crashes and way == 1) + settings(group)
-    for way in range(len(WAYS)):
+    for way in group["ways"]:
         sql += look(group, way, models[way])
     return sql + f"\\echo @end\nDROP SCHEMA property_{group['number']} CASCADE;\n", models
