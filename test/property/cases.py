@@ -48,7 +48,7 @@ ARGUMENTS = {
     "bit": ("l.i4::bit(32)",), "bit varying": ("l.i4::bit(32)::varbit",),
     "anyrange": ("int8range(l.i2, l.i2 + 3)", "numrange(l.i2, NULL)"),
     "oid": ("(l.i2::int + 32768)::oid",), "record": ("ROW(l.i4, l.t)",),
-    '"any"': ("l.t", "l.n", "l.f8", "l.a", "l.r", "l.j", "l.i4 + 1", "d.name"),
+    '"any"': ("l.t", "l.n", "l.f8", "l.a", "l.r", "l.j", "l.i2 + 1", "d.name"),
 }
 # Sums of squares and the like take what they can hold exactly; what cancels is not asked of the rest.
 STATISTICS = {"double precision": ("l.e8", "l.i2::float8"), "real": ("l.f4",), "bigint": ("l.i4::bigint",),

@@ -170,12 +170,13 @@ def shorter(group, name, database, crashes):
 
 def describe(args, group, problems):
     lines = []
-    for name, found in problems.items():
+    for name, found in list(problems.items())[:4]:
         number = case_number(group, {"name": name or "a0"})
         lines.append(f"case {number} ({name or 'the stream'} of group {group['number']}): "
                      f"--seed {args.seed} --case {number}")
         lines += [f"  {line[:800]}" for line in found[:3]]
-    return "\n".join(lines)
+    more = len(problems) - 4
+    return "\n".join(lines + ([f"and {more} more cases of this group"] if more > 0 else []))
 
 
 def complain(args, group, problems, database):
@@ -183,7 +184,7 @@ def complain(args, group, problems, database):
     print(describe(args, group, problems), flush=True)
     with args.lock:
         args.scripts += 1
-        wanted = args.scripts <= 2
+        wanted = args.scripts == 1
     if wanted:
         name = next((n for n in problems if n), "a0")
         short = shorter(group, name, database, args.crash)
