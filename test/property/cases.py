@@ -262,6 +262,8 @@ def record_of(rng, group, pools, number, moment, broken):
     if dedup_key is not None:
         row["dk"] = (str(dedup_key), str(dedup_key))
     row |= {name: rng.choice(pool) for name, pool in pools.items()}
+    if group["poison"] and number % 5 != 2 and row["i4"][1] == "0":
+        row["i4"] = ("1", "1")              # a batch that fails on every row is refused as a whole
     kind, column, said = broken
     if kind == "violation":
         row[column] = (said, None)
@@ -294,8 +296,7 @@ def group(seed, number, abilities):
         "dims": [(rng.choice((0, 1, 2, 3, None)), rng.choice(("a", "b", None)), rng.randrange(4))
                  for _ in range(rng.choice((0, 3, 8)))]}
     if made["poison"]:
-        made["dedup"] = False
-        made["on_violation"] = "quarantine"
+        made |= {"dedup": False, "on_violation": "quarantine", "partitions": 1}
     large = number % 20 == 5
     count = 3 if large else PER_GROUP
     makers = Definitions(rng, made, abilities)
