@@ -192,16 +192,18 @@ class Definitions:
             "lateness": rng.choice((0, 0, 1, self.group["grid"], 3 * self.group["grid"])),
             "where": rng.random() < 0.3 and self.choose(CONDITIONS, joined) or None,
             "having": rng.random() < 0.2 and self.choose(HAVINGS, joined) or None}
-        definition["outputs"], definition["group"] = self.targets(keys, calls, start, end)
+        ends = end and (window["slide"] or rng.random() < 0.7)  # of a hop or cumulate both are keys
+        definition["outputs"], definition["group"] = self.targets(
+            ([start] if start else []) + ([end] if ends else []), keys, calls)
         return definition
 
-    def targets(self, keys, calls, start, end):
+    def targets(self, of_window, keys, calls):
         """([(sql, alias, tolerance)], what GROUP BY says).  Keys may be left out of the SELECT list
         only where nothing is compared within a tolerance: rows are paired by what is exact."""
         rng = self.rng
         inexact = any(t for _, t in calls)
         outputs, hidden = [(sql, f"v{n}", t) for n, (sql, t) in enumerate(calls)], []
-        for n, sql in enumerate(keys_of_window(rng, start, end) + keys):
+        for n, sql in enumerate(of_window + keys):
             if calls and not inexact and rng.random() < 0.15:
                 hidden.append(sql)
             else:
@@ -212,10 +214,6 @@ class Definitions:
         group = hidden + [str(place) if rng.random() < 0.6 else sql
                           for place, (sql, alias, _) in enumerate(outputs, 1) if alias[0] == "k"]
         return outputs, group
-
-
-def keys_of_window(rng, start, end):
-    return ([start] if start else []) + ([end] if end and rng.random() < 0.7 else [])
 
 
 def tolerance(rule):

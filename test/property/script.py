@@ -12,7 +12,7 @@ from expected import COUNTERS, NEVER, Stream, windows
 from values import SECOND, ddl, iso
 
 WAYS = (1, 7, 1000, None)
-# Once a database; psql's variables are set by run.py when it probes.
+# Once a database.
 PREPARE = """
 CREATE EXTENSION IF NOT EXISTS streamagg;
 CREATE SERVER local FOREIGN DATA WRAPPER streamagg_kafka;
