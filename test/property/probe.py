@@ -7,7 +7,8 @@ STREAM = "CREATE FOREIGN TABLE probe (i4 int, t text, ts timestamptz) SERVER loc
 WINDOWS = {"tumble": "'1 min'", "hop": "'1 min', '5 min'", "cumulate": "'1 min', '5 min'"}
 RULES = """SELECT '@rule', p.proname, p.prorettype::regtype::text,
   (SELECT string_agg(a::regtype::text, ';') FROM unnest(p.proargtypes) a)
-FROM streamagg.merge_rules, pg_proc p WHERE p.oid = to_regprocedure(aggregate) ORDER BY 2, 3, 4;
+FROM streamagg.merge_rules, pg_proc p
+WHERE p.oid = CASE WHEN aggregate NOT LIKE '%@%' THEN to_regprocedure(aggregate) END ORDER BY 2, 3, 4;
 """
 
 
