@@ -213,6 +213,14 @@ has_rest(const Stream *stream)
 	return stream->keeps_rest && (json_take_rest(stream->reader) || stream->nvalues == 0);
 }
 
+/* Their values lie in memory that other rows' have overwritten, and the executor copies whole rows. */
+static void
+forget_unread(const Stream *stream, bool *isnull)
+{
+	for (int i = 0; i < stream->natts; i++)
+		isnull[i] |= stream->columns[i].unread;
+}
+
 static void
 judge_record(Ingest *ingest, const Record *record, Partition *partition)
 {
@@ -238,6 +246,7 @@ judge_record(Ingest *ingest, const Record *record, Partition *partition)
 		refuse_record(ingest, record, &fault, values, isnull);
 		return;
 	}
+	forget_unread(stream, isnull);
 	partition->batch.accepted++;
 	row = batch_keep_row(stream->batch);
 	row->event_time = event_time;
