@@ -91,15 +91,22 @@ OBJS = \
 	src/aggregate/group_steps.o \
 	src/aggregate/grouping.o \
 	src/aggregate/inspect.o \
+	src/aggregate/inspect_session.o \
 	src/aggregate/late.o \
 	src/aggregate/load.o \
 	src/aggregate/names.o \
 	src/aggregate/poison.o \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
+	src/aggregate/rewrite_session.o \
 	src/aggregate/rewrite_view.o \
 	src/aggregate/rules.o \
 	src/aggregate/run.o \
+	src/aggregate/session.o \
+	src/aggregate/session_find.o \
+	src/aggregate/session_judge.o \
+	src/aggregate/session_replay.o \
+	src/aggregate/session_run.o \
 	src/aggregate/settings.o \
 	src/aggregate/source.o \
 	src/aggregate/target.o \

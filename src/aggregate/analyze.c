@@ -31,11 +31,11 @@ refuse_later_windows(Node *node, void *context)
 		const char *function = strVal(llast(name));
 
 		if (list_length(name) == 2 && strcmp(strVal(linitial(name)), STREAMAGG_NAME) == 0 &&
-			(strcmp(function, "hop") == 0 || strcmp(function, "cumulate") == 0 ||
-			 strcmp(function, "session") == 0))
-			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-							errmsg("%s windows are not supported yet", function),
-							errhint("Use streamagg.tumble, date_bin or date_trunc.")));
+			(strcmp(function, "hop") == 0 || strcmp(function, "cumulate") == 0))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("%s windows are not supported yet", function),
+					 errhint("Use streamagg.tumble, streamagg.session, date_bin or date_trunc.")));
 	}
 	return raw_expression_tree_walker(node, refuse_later_windows, context);
 }
@@ -116,5 +116,6 @@ definition_analyze(Query *query)
 	definition_find_window(definition);
 	load_keys(definition);
 	definition_load_calls(definition);
+	definition_inspect_session(definition);
 	return definition;
 }

@@ -22,6 +22,7 @@
 #include "progress.h"
 #include "rewrite.h"
 #include "run.h"
+#include "session.h"
 #include "stream.h"
 #include "streamagg.h"
 #include "target.h"
@@ -40,12 +41,24 @@ static CatalogStatement add_included = {
 
 /* ---------------------------------------------------------------- what the archive holds */
 
+/* Where a range is cut, so may be sessions. */
+static void
+require_whole_range(const Source *source, const WindowRange *range)
+{
+	if (source->definition->window.kind == WINDOW_SESSION &&
+		!(TIMESTAMP_IS_NOBEGIN(range->from) && TIMESTAMP_IS_NOEND(range->to)))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a backfill of sessions cannot be limited to a range of time yet"),
+						errhint("Leave out from_ts and to_ts.")));
+}
+
 void
 backfill_require_rows(const Source *source, const WindowRange *range)
 {
 	TimestampTz missing = source_missing_until(source, false);
 	const char *stream = get_rel_name(source->stream);
 
+	require_whole_range(source, range);
 	if (missing < range->from || TIMESTAMP_IS_NOBEGIN(missing))
 		return;
 	if (TIMESTAMP_IS_NOEND(missing) || source->definition->window.kind == WINDOW_NONE)
@@ -111,7 +124,9 @@ backfill_cut(const Source *source, const WindowRange *range, int *count)
 	bool isnull;
 
 	*count = 0;
-	if (source->definition->window.kind == WINDOW_NONE)
+	/* a slice would cut sessions */
+	if (source->definition->window.kind == WINDOW_NONE ||
+		source->definition->window.kind == WINDOW_SESSION)
 		return NULL;
 	if (SPI_connect() != SPI_OK_CONNECT ||
 		SPI_execute(cut_sql(source, range), true, 0) != SPI_OK_SELECT)
@@ -157,13 +172,20 @@ count_rows(const char *rows)
 	return DatumGetInt64(catalog_value(0, 1, &isnull));
 }
 
+typedef struct Filling
+{
+	const Source *source;
+	const char *rows;
+} Filling;
+
 /* The statement is read under neutral settings and runs under those of the definition. */
 static void
-insert_groups(const Source *source, const char *rows)
+insert_groups(void *argument)
 {
-	const Definition *definition = source_definition(source, rows);
-	Upsert *upsert = rewrite_upsert(definition, stream_name(source->state), false);
-	SPIPlanPtr plan = SPI_prepare(upsert->insert, 0, NULL);
+	const Filling *filling = argument;
+	const Source *source = filling->source;
+	const Definition *definition = source_definition(source, filling->rows);
+	SPIPlanPtr plan = SPI_prepare(rewrite_fill(definition, stream_name(source->state)), 0, NULL);
 	int level = NewGUCNestLevel();
 
 	if (plan == NULL)
@@ -191,13 +213,17 @@ static int64
 fill(const Source *source, const WindowRange *range)
 {
 	const char *rows = source_rows(source, range, false);
+	Filling filling = {source, rows};
 	int64 count;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	count = count_rows(rows);
 	backfill_delete(source, range);
-	insert_groups(source, rows);
+	if (source_is_ordered(source))
+		session_replay(source, rows, insert_groups, &filling);
+	else
+		insert_groups(&filling);
 	SPI_finish();
 	backfill_mark_included(source, range);
 	return count;

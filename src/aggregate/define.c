@@ -125,6 +125,7 @@ make_state_and_view(Request *request)
 	request->definition =
 		definition_analyze(definition_parse(definition_text(request->query_view)));
 	definition_name_columns(request->definition);
+	request->definition->drops_late = final || strcmp(request->late, "drop") == 0;
 	define_run(rewrite_create_table(request->definition, state));
 	CommandCounterIncrement();
 	request->state = relation_oid(state);

@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -54,10 +55,10 @@ folded_call(Node *call)
 }
 
 static bool
-is_tumble(Oid function)
+is_ours(Oid function, const char *name)
 {
 	return get_func_namespace(function) == get_namespace_oid(STREAMAGG_NAME, false) &&
-		   strcmp(get_func_name(function), "tumble") == 0;
+		   strcmp(get_func_name(function), name) == 0;
 }
 
 static void
@@ -69,6 +70,18 @@ set_fixed_window(Definition *definition, Datum size, Datum origin)
 	if (TIMESTAMP_NOT_FINITE(definition->window.origin))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the origin of windows must be finite")));
+}
+
+/* The rows of the query are those of a function that can be called: each a session by itself. */
+static void
+set_session(Definition *definition, FuncExpr *written, Datum gap)
+{
+	Oid arguments[] = {TIMESTAMPTZOID, INTERVALOID};
+	List *name = list_make2(makeString(STREAMAGG_NAME), makeString("session_alone"));
+
+	definition->window.kind = WINDOW_SESSION;
+	definition->window.size = window_size(DatumGetIntervalP(gap));
+	written->funcid = LookupFuncName(name, lengthof(arguments), arguments, false);
 }
 
 static void
@@ -84,18 +97,23 @@ load_window_function(Definition *definition, Index index, RangeTblEntry *entry)
 {
 	RangeTblFunction *function = linitial_node(RangeTblFunction, entry->functions);
 	FuncExpr *call = folded_call(function->funcexpr);
+	bool is_session = call && is_ours(call->funcid, "session");
 
-	if (call == NULL || !is_tumble(call->funcid))
+	if (call == NULL || !(is_session || is_ours(call->funcid, "tumble")))
 		refuse_window("only window functions can be called in the FROM clause",
 					  "Call other functions in the SELECT list or in WHERE.");
 	if (definition->window_index)
 		refuse_window("a continuous aggregate cannot have two windows",
 					  "Make an aggregate for each.");
 	require_event_time(definition, linitial(call->args));
-	set_fixed_window(definition, constant_argument(lsecond(call->args)),
-					 constant_argument(lthird(call->args)));
+	if (is_session)
+		set_session(definition, castNode(FuncExpr, function->funcexpr),
+					constant_argument(lsecond(call->args)));
+	else
+		set_fixed_window(definition, constant_argument(lsecond(call->args)),
+						 constant_argument(lthird(call->args)));
 	definition->window_index = index;
-	definition->nwindow = 1; /* its end is computed */
+	definition->nwindow = is_session ? 2 : 1; /* of others the end is computed */
 	for (int i = 0; i < definition->nwindow; i++)
 		definition->window_keys[i] =
 			(Node *) makeVar(index, i + 1, TIMESTAMPTZOID, -1, InvalidOid, 0);

@@ -2,12 +2,19 @@
  * late.c - which rows of a batch are late for an aggregate.
  *
  * Judged here and not in SQL, by the same window functions that SQL has: count and drop cannot
- * disagree, and the executor pays nothing.
+ * disagree, and the executor pays nothing.  Sessions have a judge of their own (session_judge.c).
  */
 #include "postgres.h"
 
 #include "run.h"
 #include "streamagg.h"
+
+/* Whether a row's time says which window it is in. */
+static bool
+can_be_late(const Aggregate *aggregate)
+{
+	return aggregate->window.kind != WINDOW_NONE && aggregate->window.kind != WINDOW_SESSION;
+}
 
 static bool
 is_late(const Aggregate *aggregate, const BatchRow *row)
@@ -26,7 +33,7 @@ run_count_late(Aggregate *aggregate, const Batch *batch, bool *late)
 {
 	aggregate->rows_in = batch->nrows;
 	aggregate->late_rows = 0;
-	if (aggregate->window.kind != WINDOW_NONE)
+	if (can_be_late(aggregate))
 		for (int i = 0; i < batch->nrows; i++)
 			if (is_late(aggregate, &batch->rows[i]))
 			{
@@ -41,7 +48,7 @@ run_skipped_rows(const Aggregate *aggregate, const Batch *batch)
 {
 	bool *skip = NULL;
 
-	if (!aggregate->drops_late || aggregate->window.kind == WINDOW_NONE)
+	if (!aggregate->drops_late || !can_be_late(aggregate))
 		return NULL;
 	for (int i = 0; i < batch->nrows; i++)
 	{

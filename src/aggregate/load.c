@@ -11,6 +11,7 @@
 #include "catalog.h"
 #include "definition.h"
 #include "run.h"
+#include "session.h"
 #include "stream.h"
 #include "streamagg.h"
 #include "target.h"
@@ -78,12 +79,17 @@ understand(Loaded *loaded)
 	target_check(aggregate->state, aggregate->name);
 	definition = definition_analyze(definition_parse(loaded->query));
 	definition_set_columns(definition, loaded->keys, loaded->states);
+	definition->drops_late = aggregate->drops_late;
 	aggregate->window = definition->window;
 	aggregate->columns = definition_columns(definition);
-	aggregate->grouping = grouping_create(definition);
+	if (definition->window.kind == WINDOW_SESSION)
+		aggregate->sessions = session_create(definition, aggregate->state, aggregate->lateness);
+	else
+		aggregate->grouping = grouping_create(definition);
 	upsert = rewrite_upsert(definition, stream_name(aggregate->state), aggregate->grouping != NULL);
 	aggregate->upsert = upsert;
 	aggregate->rows.sql = upsert->rows;
+	aggregate->moves.sql = upsert->moves;
 	aggregate->whole.sql =
 		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
 }
@@ -153,5 +159,6 @@ run_free(List *aggregates)
 
 		run_free_plan(&aggregate->rows);
 		run_free_plan(&aggregate->whole);
+		run_free_plan(&aggregate->moves);
 	}
 }

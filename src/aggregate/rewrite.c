@@ -32,8 +32,8 @@
 #define BY_BYTES " COLLATE pg_catalog.\"C\""
 
 /* The qualified name of an expression's type, with its parameters. */
-static char *
-type_of(const Node *expression)
+char *
+rewrite_type_of(const Node *expression)
 {
 	return format_type_extended(exprType(expression), exprTypmod(expression),
 								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
@@ -50,9 +50,8 @@ rewrite_add_target(List **targets, Node *expression, char *name)
 	*targets = lappend(*targets, target);
 }
 
-/* FROM and WHERE of the query; keys as _k1 …, arguments of aggregates as _a1 …, filters as _f1 …. */
-char *
-rewrite_rows(const Definition *definition)
+Query *
+rewrite_inner(const Definition *definition)
 {
 	Query *inner = copyObject(definition->query);
 
@@ -75,7 +74,13 @@ rewrite_rows(const Definition *definition)
 	inner->groupClause = NIL;
 	inner->havingQual = NULL;
 	inner->hasAggs = false;
-	return pg_get_querydef(inner, false);
+	return inner;
+}
+
+char *
+rewrite_rows(const Definition *definition)
+{
+	return pg_get_querydef(rewrite_inner(definition), false);
 }
 
 static void
@@ -96,17 +101,17 @@ append_partials(StringInfo sql, const Call *call, int number)
  * Texts are grouped and sorted by their bytes, which is cheaper and says the same wherever equal texts
  * are equal bytes: under every collation but the nondeterministic ones.
  */
-static bool
-groups_by_bytes(const Node *key)
+const char *
+rewrite_by_bytes(const Node *key)
 {
 	switch (getBaseType(exprType(key)))
 	{
 		case TEXTOID:
 		case VARCHAROID:
 		case BPCHAROID:
-			return group_steps_texts_are_bytes(key);
+			return group_steps_texts_are_bytes(key) ? BY_BYTES : "";
 		default:
-			return false;
+			return "";
 	}
 }
 
@@ -132,9 +137,10 @@ partial_select(const Definition *definition, const char *rows, bool for_upsert)
 	initStringInfo(&targets);
 	for (int i = 1; i <= definition->nkeys; i++)
 	{
-		bool by_bytes = for_upsert && groups_by_bytes(definition->keys[i - 1].expression);
+		const Node *key = definition->keys[i - 1].expression;
 
-		appendStringInfo(&targets, "%si._k%d%s", i > 1 ? ", " : "", i, by_bytes ? BY_BYTES : "");
+		appendStringInfo(&targets, "%si._k%d%s", i > 1 ? ", " : "", i,
+						 for_upsert ? rewrite_by_bytes(key) : "");
 	}
 	if (definition->nkeys == 0)
 		appendStringInfoString(&targets, "0::smallint");
@@ -192,37 +198,89 @@ group_select(const Definition *definition)
 	{
 		Node *key = definition->keys[i].expression;
 
-		appendStringInfo(&columns, "%s_k%d %s%s", i ? ", " : "", i + 1, type_of(key),
+		appendStringInfo(&columns, "%s_k%d %s%s", i ? ", " : "", i + 1, rewrite_type_of(key),
 						 OidIsValid(exprCollation(key)) ? BY_BYTES : "");
 	}
 	for (int i = 0; i < definition->ncalls; i++)
 		appendStringInfo(&columns, ", _a%d %s", i + 1,
-						 type_of((Node *) definition->calls[i].aggref));
+						 rewrite_type_of((Node *) definition->calls[i].aggref));
 	return psprintf("SELECT g.*, pg_catalog.now() FROM streamagg.batch_groups() g (%s) ORDER BY %s",
 					columns.data, key_numbers(definition));
+}
+
+static char *
+insert_into(const Definition *definition, const char *state)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s AS s (%s", state, key_list(definition));
+	for (int i = 0; i < definition->ncalls; i++)
+		for (int j = 0; j < definition->calls[i].rule->count; j++)
+			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
+	appendStringInfoString(&sql, ", updated_at)");
+	return sql.data;
+}
+
+/* The columns that tell groups apart. */
+static char *
+conflict_list(const Definition *definition)
+{
+	StringInfoData list;
+	ListCell *cell;
+
+	if (definition->window.kind != WINDOW_SESSION)
+		return key_list(definition);
+	initStringInfo(&list);
+	foreach (cell, rewrite_session_columns(definition))
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", quote_identifier(lfirst(cell)));
+	return list.data;
+}
+
+/* The end of a session is a value that grows. */
+static void
+add_session_parts(Upsert *upsert, const Definition *definition, const char *state,
+				  const char *insert)
+{
+	const char *column = quote_identifier(definition->keys[1].column);
+	StateMerge *merge = palloc(sizeof(StateMerge));
+
+	merge->column = definition->keys[1].column;
+	merge->assignment = psprintf("%s = excluded.%s", column, column);
+	upsert->merges = lappend(upsert->merges, merge);
+	upsert->rows = rewrite_session_rows(definition);
+	upsert->insert = psprintf("%s %s", insert,
+							  partial_select(definition, rewrite_session_batch(definition), true));
+	upsert->moves =
+		rewrite_upsert_sql(upsert, rewrite_session_moves(definition, state, insert), NULL);
 }
 
 Upsert *
 rewrite_upsert(const Definition *definition, const char *state, bool grouped)
 {
 	Upsert *upsert = palloc0(sizeof(Upsert));
-	StringInfoData sql;
+	char *insert = insert_into(definition, state);
 
-	initStringInfo(&sql);
-	upsert->keys = key_list(definition);
-	appendStringInfo(&sql, "INSERT INTO %s AS s (%s", state, upsert->keys);
+	upsert->keys = conflict_list(definition);
 	for (int i = 0; i < definition->ncalls; i++)
-	{
-		for (int j = 0; j < definition->calls[i].rule->count; j++)
-			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
 		upsert->merges = merges_of(upsert->merges, &definition->calls[i]);
+	if (definition->window.kind == WINDOW_SESSION)
+	{
+		add_session_parts(upsert, definition, state, insert);
+		return upsert;
 	}
-	appendStringInfoString(&sql, ", updated_at)");
 	upsert->rows = rewrite_rows(definition);
-	upsert->insert = psprintf("%s %s", sql.data, partial_select(definition, upsert->rows, true));
+	upsert->insert = psprintf("%s %s", insert, partial_select(definition, upsert->rows, true));
 	if (grouped)
-		upsert->groups = psprintf("%s %s", sql.data, group_select(definition));
+		upsert->groups = psprintf("%s %s", insert, group_select(definition));
 	return upsert;
+}
+
+char *
+rewrite_fill(const Definition *definition, const char *state)
+{
+	return psprintf("%s %s", insert_into(definition, state),
+					partial_select(definition, rewrite_whole_rows(definition), true));
 }
 
 char *
@@ -252,7 +310,7 @@ append_column(StringInfo sql, const char *name, const TargetEntry *target)
 	Node *expression = (Node *) target->expr;
 	Oid collation = exprCollation(expression);
 
-	appendStringInfo(sql, "%s %s", quote_identifier(name), type_of(expression));
+	appendStringInfo(sql, "%s %s", quote_identifier(name), rewrite_type_of(expression));
 	if (OidIsValid(collation) && collation != get_typcollation(exprType(expression)))
 		appendStringInfo(sql, " COLLATE %s", generate_collation_name(collation));
 	appendStringInfoString(sql, ", ");
@@ -260,7 +318,8 @@ append_column(StringInfo sql, const char *name, const TargetEntry *target)
 
 /*
  * Half of each page is left free, so that updates of the states stay on their page (HOT).  One
- * unique key with NULLS NOT DISTINCT: NULL is a group; the window first, for time filters.
+ * unique key with NULLS NOT DISTINCT: NULL is a group; the window first, for time filters, but of
+ * sessions the keys, by which they are found.
  */
 char *
 rewrite_create_table(const Definition *definition, const char *state)
@@ -282,6 +341,6 @@ rewrite_create_table(const Definition *definition, const char *state)
 	appendStringInfo(&sql,
 					 "updated_at timestamptz NOT NULL, UNIQUE NULLS NOT DISTINCT (%s)) "
 					 "WITH (fillfactor = 50)",
-					 key_list(definition));
+					 conflict_list(definition));
 	return sql.data;
 }

@@ -15,6 +15,7 @@
 
 #include "catalog.h"
 #include "run.h"
+#include "session.h"
 #include "streamagg.h"
 
 static CatalogStatement store_counters = {
@@ -38,8 +39,8 @@ static CatalogStatement store_counters = {
  * The statement's constants are read under neutral settings; a plan that was invalidated would read
  * them anew under the definition's, so it is made anew here.
  */
-static SPIPlanPtr
-own_plan(OwnPlan *own, const Aggregate *aggregate)
+SPIPlanPtr
+run_own_plan(OwnPlan *own, const Aggregate *aggregate)
 {
 	if (own->plan && !SPI_plan_is_valid(own->plan))
 		run_free_plan(own);
@@ -51,8 +52,8 @@ own_plan(OwnPlan *own, const Aggregate *aggregate)
 	return own->plan;
 }
 
-static void
-check_result(const Aggregate *aggregate, int result, int expected)
+void
+run_check_result(const Aggregate *aggregate, int result, int expected)
 {
 	if (result != expected)
 		elog(ERROR, "unexpected result of aggregate \"%s\": %s", aggregate->name,
@@ -67,12 +68,13 @@ execute_grouped(Aggregate *aggregate, SPIPlanPtr rows, SPIPlanPtr groups)
 	SPIExecuteOptions options = {.dest = grouping_begin(grouping)};
 	Grouping *before;
 
-	check_result(aggregate, SPI_execute_plan_extended(rows, &options), SPI_OK_SELECT);
+	run_check_result(aggregate, SPI_execute_plan_extended(rows, &options), SPI_OK_SELECT);
 	before = grouping_offer(grouping);
 	PG_TRY();
 	{
 		if (grouping_count(grouping) > 0)
-			check_result(aggregate, SPI_execute_plan(groups, NULL, NULL, false, 0), SPI_OK_INSERT);
+			run_check_result(aggregate, SPI_execute_plan(groups, NULL, NULL, false, 0),
+							 SPI_OK_INSERT);
 	}
 	PG_FINALLY();
 	{
@@ -92,13 +94,13 @@ execute(const RowRun *run)
 	SPIPlanPtr plan;
 
 	run_apply_neutral_settings();
-	rows = grouped ? own_plan(&aggregate->rows, aggregate) : NULL;
-	plan = run->sql ? SPI_prepare(run->sql, 0, NULL) : own_plan(&aggregate->whole, aggregate);
+	rows = grouped ? run_own_plan(&aggregate->rows, aggregate) : NULL;
+	plan = run->sql ? SPI_prepare(run->sql, 0, NULL) : run_own_plan(&aggregate->whole, aggregate);
 	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
 	if (grouped)
 		execute_grouped(aggregate, rows, plan);
 	else
-		check_result(aggregate, SPI_execute_plan(plan, NULL, NULL, false, 0), SPI_OK_INSERT);
+		run_check_result(aggregate, SPI_execute_plan(plan, NULL, NULL, false, 0), SPI_OK_INSERT);
 	AtEOXact_GUC(true, level);
 }
 
@@ -112,7 +114,10 @@ run_rows(const RowRun *run)
 	before = scan_offer(&run->rows);
 	PG_TRY();
 	{
-		execute(run);
+		if (run->aggregate->sessions)
+			session_run(run);
+		else
+			execute(run);
 	}
 	PG_FINALLY();
 	{
@@ -187,6 +192,8 @@ run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregat
 		*current = aggregate;
 		run_count_late(aggregate, batch, late);
 		run_rows(&run);
+		if (aggregate->sessions)
+			session_count_late(aggregate, late);
 	}
 	*current = NULL;
 	write_counters(aggregates, stream);

@@ -32,10 +32,12 @@ typedef struct Aggregate
 	char *datestyle;
 	char *intervalstyle;
 	Upsert *upsert;
-	Grouping *grouping; /* NULL: the statement groups by itself */
-	OwnPlan rows;		/* of the grouping */
-	OwnPlan whole;		/* the upsert as one statement, of groups where there is a grouping */
-	int64 rows_in;		/* of this batch */
+	Grouping *grouping;		   /* NULL: the statement groups by itself */
+	struct Sessions *sessions; /* NULL: its windows are no sessions */
+	OwnPlan rows;			   /* of the grouping, or the sessions */
+	OwnPlan whole; /* the upsert as one statement, of groups where there is a grouping */
+	OwnPlan moves; /* of sessions that have become part of others */
+	int64 rows_in; /* of this batch */
 	int64 late_rows;
 	int64 late_pairs;
 	Bitmapset *columns; /* of the stream, that the query reads */
@@ -63,6 +65,10 @@ typedef struct RowRun
 
 extern void run_rows(const RowRun *run);
 
+/* For one who executes: the plan as it holds now, and whether a statement has ended as it should. */
+extern SPIPlanPtr run_own_plan(OwnPlan *own, const Aggregate *aggregate);
+extern void run_check_result(const Aggregate *aggregate, int result, int expected);
+
 /* Marks of the late rows that the aggregate leaves out, in the current context; NULL: none. */
 extern bool *run_skipped_rows(const Aggregate *aggregate, const Batch *batch);
 
@@ -86,6 +92,9 @@ extern void run_empty(Oid stream, const char *sql);
 extern void run_apply_neutral_settings(void);
 extern void
 run_apply_settings(const char *timezone, const char *datestyle, const char *intervalstyle);
+
+/* Until the GUC level ends: a row that is pointed to is looked up, however small its table seems. */
+extern void run_apply_lookup_settings(void);
 
 /*
  * As the stream's owner, with the safe search_path and neutral settings, as a batch is judged.  An error

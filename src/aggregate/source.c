@@ -157,6 +157,7 @@ source_load(Oid view)
 	catalog_leave(&scope);
 	source->definition = definition_analyze(definition_parse(stored.query));
 	definition_set_columns(source->definition, stored.keys, stored.states);
+	source->definition->drops_late = source->drops_late;
 	load_stream(source);
 	return source;
 }
@@ -320,7 +321,8 @@ append_range(StringInfo sql, const Source *source, const WindowRange *range)
 	int64 longest = window->kind == WINDOW_TUMBLE ? window->size : LONGEST_CALENDAR_WINDOW;
 	WindowRange wide = *range;
 
-	if (window->kind == WINDOW_NONE)
+	/* a session is known by its neighbours */
+	if (window->kind == WINDOW_NONE || window->kind == WINDOW_SESSION)
 		return;
 	appendStringInfoString(sql,
 						   source_range_sql(range, window_start_sql(window, source->event_time)));
@@ -338,7 +340,7 @@ append_late(StringInfo sql, const Source *source)
 {
 	const Window *window = &source->definition->window;
 
-	if (!source->drops_late || window->kind == WINDOW_NONE)
+	if (!source->drops_late || window->kind == WINDOW_NONE || window->kind == WINDOW_SESSION)
 		return;
 	appendStringInfo(
 		sql, " AND NOT (a._watermark > '-infinity'::timestamptz AND %s <= a._watermark)",
@@ -360,6 +362,12 @@ append_counted(StringInfo sql, const Source *source)
 						 window_start_sql(window, source->event_time), included);
 }
 
+bool
+source_is_ordered(const Source *source)
+{
+	return source->drops_late && source->definition->window.kind == WINDOW_SESSION;
+}
+
 char *
 source_rows(const Source *source, const WindowRange *range, bool only_counted)
 {
@@ -368,6 +376,8 @@ source_rows(const Source *source, const WindowRange *range, bool only_counted)
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
 	append_columns(&sql, source->stream);
+	if (source_is_ordered(source))
+		appendStringInfoString(&sql, ", a._partition, a._watermark, a._received_at, a._offset");
 	appendStringInfo(&sql, " FROM %s a WHERE true", stream_name(source->archive));
 	append_range(&sql, source, range);
 	append_late(&sql, source);

@@ -44,6 +44,12 @@ extern Oid source_state(Oid view);
 extern Source *source_load(Oid view);
 extern void source_require_archive(const Source *source);
 
+/*
+ * Whether its sessions follow from the order of reading: then source_rows() has columns behind the
+ * stream's, that rewrite_session_archive() reads, and is of all rows.
+ */
+extern bool source_is_ordered(const Source *source);
+
 /* The definition with these rows, a SELECT of the stream's columns in order, in place of the stream. */
 extern Definition *source_definition(const Source *source, const char *rows);
 

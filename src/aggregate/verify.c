@@ -28,6 +28,7 @@
 #include "rewrite.h"
 #include "rules.h"
 #include "run.h"
+#include "session.h"
 #include "source.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -72,8 +73,10 @@ plain_select(const Definition *definition)
 		appendStringInfo(&sql, "%s AS _a%d, ", plain_call(&definition->calls[i - 1], i), i);
 	appendStringInfoString(&sql, "false AS is_final, NULL::timestamptz AS updated_at");
 	if (definition->window_index)
-		appendStringInfo(&sql, ", %s AS _end", window_end_sql(&definition->window, "i._k1", 0));
-	appendStringInfo(&sql, " FROM (%s) i", rewrite_rows(definition));
+		appendStringInfo(
+			&sql, ", %s AS _end",
+			definition->nwindow == 2 ? "i._k2" : window_end_sql(&definition->window, "i._k1", 0));
+	appendStringInfo(&sql, " FROM (%s) i", rewrite_whole_rows(definition));
 	for (int i = 1; i <= definition->nkeys; i++)
 		appendStringInfo(&sql, "%s %d", i > 1 ? "," : " GROUP BY", i);
 	return sql.data;
@@ -143,10 +146,9 @@ shown_sql(const Definition *definition, const char *side)
 }
 
 static char *
-comparison_sql(const Source *source, const WindowRange *range)
+comparison_sql(const Source *source, const WindowRange *range, const char *rows)
 {
 	const Definition *definition = source->definition;
-	char *rows = source_rows(source, range, true);
 	char *expected = plain_select(source_definition(source, rows));
 	char *found = rewrite_state_select(definition, stream_name(source->state), 0);
 	StringInfoData same;
@@ -182,26 +184,51 @@ leave_out_missing(const Source *source, WindowRange *range)
 			(errmsg("windows that start up to %s are left out", timestamptz_to_str(missing)),
 			 errdetail("The archive of stream \"%s\" may not hold all of their rows.",
 					   get_rel_name(source->stream))));
-	range->from = missing + 1;
+	/* one that such a row belongs to may seem to begin behind it */
+	range->from =
+		missing + 1 +
+		(source->definition->window.kind == WINDOW_SESSION ? source->definition->window.size : 0);
 }
+
+typedef struct Comparison
+{
+	const Source *source;
+	const WindowRange *range;
+	const char *rows;
+	ReturnSetInfo *result;
+} Comparison;
 
 /* Constants are read under neutral settings; expressions run under those of the definition. */
 static void
-compare(const Source *source, const WindowRange *range, ReturnSetInfo *result)
+run_comparison(void *argument)
 {
+	const Comparison *comparison = argument;
+	const Source *source = comparison->source;
+	ReturnSetInfo *result = comparison->result;
 	SPIExecuteOptions options = {.read_only = true, .dest = CreateDestReceiver(DestTuplestore)};
 	SPIPlanPtr plan;
 
 	SetTuplestoreDestReceiverParams(options.dest, result->setResult,
 									result->econtext->ecxt_per_query_memory, false, NULL, NULL);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	plan = SPI_prepare(comparison_sql(source, range), 0, NULL);
+	plan = SPI_prepare(comparison_sql(source, comparison->range, comparison->rows), 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the comparison");
 	run_apply_settings(source->timezone, source->datestyle, source->intervalstyle);
 	if (SPI_execute_plan_extended(plan, &options) != SPI_OK_SELECT)
 		elog(ERROR, "could not compare");
+}
+
+static void
+compare(const Source *source, const WindowRange *range, ReturnSetInfo *result)
+{
+	Comparison comparison = {source, range, source_rows(source, range, true), result};
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (source_is_ordered(source))
+		session_replay(source, comparison.rows, run_comparison, &comparison);
+	else
+		run_comparison(&comparison);
 	SPI_finish();
 }
 

@@ -196,6 +196,8 @@ window_start_sql(const Window *window, const char *time_sql)
 		return psprintf("streamagg.window_start(%s, '" INT64_FORMAT " microseconds'::interval, "
 						"'%s'::timestamptz)",
 						time_sql, window->size, timestamptz_to_str(window->origin));
+	if (window->kind == WINDOW_SESSION)
+		return pstrdup(time_sql);
 	return psprintf("pg_catalog.date_trunc(%s::text, %s, %s::text)",
 					quote_literal_cstr(window->unit), time_sql, quote_literal_cstr(window->zone));
 }

@@ -10,15 +10,16 @@
 
 typedef enum WindowKind
 {
-	WINDOW_NONE,	  /* a running total */
-	WINDOW_TUMBLE,	  /* streamagg.tumble, date_bin */
-	WINDOW_DATE_TRUNC /* date_trunc in a zone */
+	WINDOW_NONE,	   /* a running total */
+	WINDOW_TUMBLE,	   /* streamagg.tumble, date_bin */
+	WINDOW_DATE_TRUNC, /* date_trunc in a zone */
+	WINDOW_SESSION	   /* streamagg.session: from a key's first event to the last one and a gap */
 } WindowKind;
 
 typedef struct Window
 {
 	WindowKind kind;
-	int64 size; /* microseconds */
+	int64 size; /* microseconds; of a session its gap */
 	TimestampTz origin;
 	char *unit; /* date_trunc */
 	char *zone;
@@ -29,10 +30,13 @@ extern int64 window_size(const Interval *size);
 /* Checks a date_trunc unit and zone.  Errors: 0A000 for units that have no fixed end. */
 extern void window_check_unit(const char *unit, const char *zone);
 
-/* The end of the window that the event falls in; window.kind is not WINDOW_NONE. */
+/* The end of the window that the event falls in, where it is one by itself: no session. */
 extern TimestampTz window_end_of(const Window *window, TimestampTz event_time);
 
-/* The SQL expression of the start of the window that a time falls in, under neutral settings. */
+/*
+ * The SQL expression of the start of the window that a time falls in, under neutral settings; of a session
+ * the time.
+ */
 extern char *window_start_sql(const Window *window, const char *time_sql);
 
 /* The SQL expression of the end of the window that starts at start_sql, plus a time, palloc'd. */

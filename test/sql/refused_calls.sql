@@ -53,7 +53,6 @@ SELECT try('SELECT point(x, x), count(*) FROM s GROUP BY 1');
 -- windows of later versions
 SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.hop(ts, ''1 min'', ''5 min'') w GROUP BY 1');
 SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.cumulate(ts, ''1 min'', ''5 min'') w GROUP BY 1');
-SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.session(ts, ''1 min'') w GROUP BY 1');
 -- two windows, a window over another column, not grouped, of arguments that are no constants
 SELECT try('SELECT a.window_start, b.window_start, count(*) FROM s, streamagg.tumble(ts, ''1 min'') a,
   streamagg.tumble(ts, ''5 min'') b GROUP BY 1, 2');
