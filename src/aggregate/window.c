@@ -183,6 +183,8 @@ streamagg_calendar_window_end(PG_FUNCTION_ARGS)
 TimestampTz
 window_end_of(const Window *window, TimestampTz event_time)
 {
+	if (window->kind == WINDOW_SESSION)
+		return end_of(event_time, window->size);
 	if (window->kind == WINDOW_TUMBLE)
 		return end_of(start_of(event_time, window->size, window->origin), window->size);
 	return calendar_end(window->unit, window->zone,
@@ -214,7 +216,7 @@ window_shift_sql(const char *time_sql, int64 plus)
 char *
 window_end_sql(const Window *window, const char *start_sql, int64 plus)
 {
-	if (window->kind == WINDOW_TUMBLE)
+	if (window->kind == WINDOW_TUMBLE || window->kind == WINDOW_SESSION)
 		return psprintf("streamagg.window_end(%s, '" INT64_FORMAT " microseconds'::interval)",
 						start_sql, window->size + plus);
 	return window_shift_sql(psprintf("streamagg.window_end(%s, %s::text, %s::text)", start_sql,

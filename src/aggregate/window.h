@@ -30,13 +30,14 @@ extern int64 window_size(const Interval *size);
 /* Checks a date_trunc unit and zone.  Errors: 0A000 for units that have no fixed end. */
 extern void window_check_unit(const char *unit, const char *zone);
 
-/* The end of the window that the event falls in, where it is one by itself: no session. */
+/*
+ * Of a session all three are those of one event by itself.
+ *
+ * The end of the window that the event falls in; window.kind is not WINDOW_NONE.
+ */
 extern TimestampTz window_end_of(const Window *window, TimestampTz event_time);
 
-/*
- * The SQL expression of the start of the window that a time falls in, under neutral settings; of a session
- * the time.
- */
+/* The SQL expression of the start of the window that a time falls in, under neutral settings. */
 extern char *window_start_sql(const Window *window, const char *time_sql);
 
 /* The SQL expression of the end of the window that starts at start_sql, plus a time, palloc'd. */

@@ -48,6 +48,12 @@ SELECT b::time, e::time, k, n FROM final WHERE k IN ('b', 'd') ORDER BY 1, 2, 3;
 SELECT * FROM push(0, 'e', '03:00', '04:13', '03:10', '03:20');
 SELECT * FROM push(0, 'e', '03:18', '03:10', '03:00');
 SELECT * FROM shown WHERE k = 'e' ORDER BY 1, 2, 3, 4;
+-- one that reaches back over a closed one: a row behind that joins it all the same
+SELECT * FROM push(0, 'f', '10:10', '11:21', '10:29', '10:20', '10:10', '10:00', '10:35');
+-- a stored one that was open for the first row of a batch, and closed for the last
+SELECT * FROM push(0, 'g', '20:00');
+SELECT * FROM push(0, 'g', '20:08', '22:00', '20:05');
+SELECT * FROM shown WHERE k IN ('f', 'g') ORDER BY 1, 2, 3, 4;
 SELECT aggregate, rows_in, late_rows, late_pairs FROM streamagg.aggregates WHERE stream = 's'::regclass ORDER BY aggregate::text;
 -- the archive tells the same; drop where each key has one partition
 CREATE VIEW verified AS SELECT a.aggregate, v.* FROM streamagg.aggregates a, streamagg.verify(a.aggregate) v WHERE stream = 's'::regclass;
@@ -57,8 +63,8 @@ UPDATE dropped_state SET e = e + interval '1 s' WHERE k = 'c' AND n = 1;
 SELECT aggregate, problem, coalesce(found, expected) ->> 'b' AS b, coalesce(found, expected) ->> 's' AS s FROM verified ORDER BY 1, 2, 3;
 BEGIN; SELECT streamagg.replace_aggregate(a, 'SELECT w.window_start AS b, w.window_end AS e, k, count(*) AS n, sum(v) AS s FROM s, streamagg.session(ts, ''10 s'') w GROUP BY 1, 2, 3') FROM unnest('{merged,dropped}'::regclass[]) a;
 SELECT * FROM verified;
-SELECT * FROM push(0, 'e', '04:20');
-SELECT * FROM shown WHERE k = 'e' ORDER BY 1, 2, 3, 4;
+SELECT * FROM push(0, 'g', '22:05');
+SELECT * FROM shown WHERE k = 'g' ORDER BY 1, 2, 3, 4;
 COMMIT;
 SELECT streamagg.backfill('dropped', '2024-01-01');
 SELECT streamagg.backfill('dropped', source => 'kafka');
@@ -68,6 +74,6 @@ SELECT * FROM verified;
 SELECT streamagg.create_aggregate('filled', 'SELECT w.window_start AS b, count(*) AS n FROM s, streamagg.session(ts, ''10 s'') w GROUP BY 1', backfill => 'archive');
 SELECT * FROM streamagg.verify('filled');
 -- a key that comes from two partitions
-SELECT * FROM push(1, 'e', '04:20');
+SELECT * FROM push(1, 'g', '22:06');
 SELECT * FROM streamagg.verify('merged');
 SELECT * FROM streamagg.verify('dropped');
