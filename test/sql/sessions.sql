@@ -77,3 +77,7 @@ SELECT * FROM streamagg.verify('filled');
 SELECT * FROM push(1, 'g', '22:06');
 SELECT * FROM streamagg.verify('merged');
 SELECT * FROM streamagg.verify('dropped');
+
+SET client_min_messages = error;
+DROP SCHEMA sessions CASCADE;
+DROP SERVER sessions CASCADE;

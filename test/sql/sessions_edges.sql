@@ -98,6 +98,8 @@ SELECT count(*), sum(n), max(n) FROM work_drop;
 :forget
 SELECT * FROM work('a', 1100001);
 :forget
+SELECT * FROM work('a', 1000500, 1050000, 1100005);
+:forget
 SELECT * FROM work('b', 1100000, 1100011, 1100022);
 -- between two, and before one: what is told apart by what has changed moves
 :forget
@@ -118,3 +120,7 @@ ALTER TABLE taken_state ADD UNIQUE NULLS NOT DISTINCT (k, s);
 SELECT * FROM push('02:00:00 "k":"a"');
 SELECT * FROM streamagg.batch_session_rows() r (a int);
 SELECT * FROM streamagg.batch_session_moves();
+
+SET client_min_messages = error;
+DROP SCHEMA sessions_edges CASCADE;
+DROP SERVER sessions_edges CASCADE;
