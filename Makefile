@@ -105,6 +105,7 @@ OBJS = \
 	src/aggregate/session.o \
 	src/aggregate/session_find.o \
 	src/aggregate/session_judge.o \
+	src/aggregate/session_moves.o \
 	src/aggregate/session_replay.o \
 	src/aggregate/session_run.o \
 	src/aggregate/settings.o \

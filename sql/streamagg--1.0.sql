@@ -505,7 +505,7 @@ COMMENT ON FUNCTION streamagg.batch_session_rows() IS
   'The rows of the batch, each with its session: the statement of a batch reads them.';
 
 CREATE FUNCTION streamagg.batch_session_moves()
-RETURNS TABLE (session tid, window_start timestamptz, window_end timestamptz)
+RETURNS TABLE (number int, session tid, window_start timestamptz, window_end timestamptz)
 LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_batch_session_moves';
 COMMENT ON FUNCTION streamagg.batch_session_moves() IS
   'Stored sessions that have become part of others in this batch: the statement of a batch reads them.';

@@ -251,8 +251,9 @@ add_session_parts(Upsert *upsert, const Definition *definition, const char *stat
 	upsert->rows = rewrite_session_rows(definition);
 	upsert->insert = psprintf("%s %s", insert,
 							  partial_select(definition, rewrite_session_batch(definition), true));
-	upsert->moves =
-		rewrite_upsert_sql(upsert, rewrite_session_moves(definition, state, insert), NULL);
+	upsert->moves = psprintf(
+		"%s RETURNING s.ctid",
+		rewrite_upsert_sql(upsert, rewrite_session_moves(definition, state, insert), NULL));
 }
 
 Upsert *

@@ -135,21 +135,29 @@ rewrite_session_batch(const Definition *definition)
 	return psprintf("SELECT * FROM streamagg.batch_session_rows() r (%s)", columns.data);
 }
 
+/* They come back in the order of the moves, each with where its row is now. */
 char *
 rewrite_session_moves(const Definition *definition, const char *state, const char *insert)
 {
 	StringInfoData columns;
+	StringInfoData names;
+	int count = 2;
 
 	initStringInfo(&columns);
-	for (int i = definition->nwindow; i < definition->nkeys; i++)
+	initStringInfo(&names);
+	for (int i = definition->nwindow; i < definition->nkeys; i++, count++)
 		appendStringInfo(&columns, ", s.%s", quote_identifier(definition->keys[i].column));
 	for (int i = 0; i < definition->ncalls; i++)
-		for (int j = 0; j < definition->calls[i].rule->count; j++)
+		for (int j = 0; j < definition->calls[i].rule->count; j++, count++)
 			appendStringInfo(&columns, ", s.%s", quote_identifier(definition->calls[i].columns[j]));
-	return psprintf("WITH gone AS (DELETE FROM %s s USING streamagg.batch_session_moves() m"
-					" WHERE s.ctid = m.session RETURNING m.window_start, m.window_end%s)"
-					" %s SELECT g.*, pg_catalog.now() FROM gone g ORDER BY 1, 2",
-					state, columns.data, insert);
+	for (int i = 1; i <= count; i++)
+		appendStringInfo(&names, "%s_c%d", i > 1 ? ", " : "", i);
+	return psprintf(
+		"WITH gone (_number, %s) AS (DELETE FROM %s s USING"
+		" streamagg.batch_session_moves() m WHERE s.ctid = m.session RETURNING m.number,"
+		" m.window_start, m.window_end%s) %s SELECT %s, pg_catalog.now() FROM gone"
+		" ORDER BY _number",
+		names.data, state, columns.data, insert, names.data);
 }
 
 /* ---------------------------------------------------------------- all rows at once */

@@ -20,6 +20,7 @@
 #include "session.h"
 #include "session_find.h"
 #include "session_judge.h"
+#include "session_moves.h"
 #include "streamagg.h"
 
 PG_FUNCTION_INFO_V1(streamagg_session);
@@ -39,14 +40,6 @@ typedef struct KeptRow
 	SessionRow row;
 } KeptRow;
 
-/* A stored session that becomes part of another one, or gets another start. */
-typedef struct Move
-{
-	int session; /* of the judge */
-	int target;
-	int round;
-} Move;
-
 struct Sessions
 {
 	DestReceiver receiver;
@@ -63,9 +56,7 @@ struct Sessions
 	int64 capacity;
 	int64 kept;
 	SessionJudge *judge;
-	Move *moves;
-	int nmoves;
-	int round;
+	SessionMoves *moves;
 };
 
 static Sessions *offered = NULL;
@@ -171,7 +162,6 @@ session_end(Sessions *sessions)
 	sessions->judge = NULL;
 	sessions->moves = NULL;
 	sessions->nrows = sessions->kept = 0;
-	sessions->nmoves = sessions->round = 0;
 	MemoryContextReset(sessions->context);
 }
 
@@ -240,45 +230,6 @@ judge_key(Sessions *sessions, SessionFinder *finder, int64 first, int64 end)
 	}
 }
 
-/* Whether the stored session is told apart by what has changed. */
-static bool
-is_moved(const Sessions *sessions, const Session *session, const Session *target)
-{
-	return session->stored && (session->old_start != target->start ||
-							   (sessions->rules.drops_late && session->old_end != target->end));
-}
-
-static int
-compare_targets(const void *a, const void *b)
-{
-	const Move *x = a;
-	const Move *y = b;
-
-	if (x->target != y->target)
-		return x->target < y->target ? -1 : 1;
-	return x->session < y->session ? -1 : x->session > y->session;
-}
-
-/* Those that go into one target take turns: a statement changes a row only once. */
-static void
-find_moves(Sessions *sessions)
-{
-	SessionJudge *judge = sessions->judge;
-
-	sessions->moves = palloc_extended(sizeof(Move) * Max(judge->nsessions, 1), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < judge->nsessions; i++)
-	{
-		Session *target = session_judge_found(judge, i);
-
-		if (is_moved(sessions, &judge->sessions[i], target))
-			sessions->moves[sessions->nmoves++] = (Move){i, (int) (target - judge->sessions), 0};
-	}
-	qsort(sessions->moves, sessions->nmoves, sizeof(Move), compare_targets);
-	for (int i = 1; i < sessions->nmoves; i++)
-		if (sessions->moves[i].target == sessions->moves[i - 1].target)
-			sessions->moves[i].round = sessions->moves[i - 1].round + 1;
-}
-
 void
 session_judge(Sessions *sessions)
 {
@@ -300,8 +251,7 @@ session_judge(Sessions *sessions)
 	}
 	if (finder)
 		session_find_end(finder);
-	find_moves(sessions);
-	sessions->round = -1;
+	sessions->moves = session_moves_find(sessions->judge);
 	MemoryContextSwitchTo(old);
 }
 
@@ -321,15 +271,10 @@ session_rows_kept(const Sessions *sessions)
 	return sessions->kept;
 }
 
-int64
-session_next_round(Sessions *sessions)
+SessionMoves *
+session_moves(const Sessions *sessions)
 {
-	int64 count = 0;
-
-	sessions->round++;
-	for (int i = 0; i < sessions->nmoves; i++)
-		count += sessions->moves[i].round == sessions->round;
-	return count;
+	return sessions->moves;
 }
 
 void
@@ -410,21 +355,10 @@ Datum
 streamagg_batch_session_moves(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	bool isnull[3] = {false, false, false};
 
 	require_offer();
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < offered->nmoves; i++)
-	{
-		const Move *move = &offered->moves[i];
-		const Session *sessions = offered->judge->sessions;
-		Datum values[3] = {PointerGetDatum(&sessions[move->session].tid),
-						   TimestampTzGetDatum(sessions[move->target].start),
-						   TimestampTzGetDatum(sessions[move->target].end)};
-
-		if (move->round == offered->round)
-			tuplestore_putvalues(result->setResult, result->setDesc, values, isnull);
-	}
+	session_moves_put(offered->moves, result->setResult, result->setDesc);
 	return (Datum) 0;
 }
 

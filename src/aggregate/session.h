@@ -9,6 +9,7 @@
 #include "batch.h"
 #include "definition.h"
 #include "run.h"
+#include "session_moves.h"
 #include "source.h"
 
 typedef struct Sessions Sessions;
@@ -28,9 +29,9 @@ extern DestReceiver *session_begin(Sessions *sessions, const Batch *batch);
  */
 extern void session_judge(Sessions *sessions);
 
-/* How many rows have one; how many stored sessions are to be moved in the next round, 0: none is left. */
+/* How many rows have one; which stored sessions are to be moved. */
 extern int64 session_rows_kept(const Sessions *sessions);
-extern int64 session_next_round(Sessions *sessions);
+extern SessionMoves *session_moves(const Sessions *sessions);
 
 /* Frees the rows. */
 extern void session_end(Sessions *sessions);

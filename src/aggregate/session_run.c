@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
@@ -33,20 +34,31 @@ judge(Sessions *sessions)
 }
 
 static void
-move_stored(const Aggregate *aggregate, SPIPlanPtr moves)
+move_stored(const Aggregate *aggregate, SPIPlanPtr plan)
 {
-	int64 expected;
+	SessionMoves *moves = session_moves(aggregate->sessions);
 	int level = NewGUCNestLevel();
+	int expected;
 
 	run_apply_lookup_settings();
-	while ((expected = session_next_round(aggregate->sessions)) > 0)
+	while ((expected = session_moves_next(moves)) > 0)
 	{
-		run_check_result(aggregate, SPI_execute_plan(moves, NULL, NULL, false, 0), SPI_OK_INSERT);
-		if ((int64) SPI_processed != expected)
+		CHECK_FOR_INTERRUPTS();
+		run_check_result(aggregate, SPI_execute_plan(plan, NULL, NULL, false, 0),
+						 SPI_OK_INSERT_RETURNING);
+		if (SPI_processed != (uint64) expected)
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 					 errmsg("aggregate \"%s\": stored sessions were changed by somebody else",
 							aggregate->name)));
+		for (int i = 0; i < expected; i++)
+		{
+			bool isnull;
+			Datum tid = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+			session_moves_done(moves, i, (ItemPointer) DatumGetPointer(tid));
+		}
+		SPI_freetuptable(SPI_tuptable);
 	}
 	AtEOXact_GUC(true, level);
 }

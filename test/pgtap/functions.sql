@@ -15,7 +15,7 @@ INSERT INTO expected VALUES
 ('batch_offset(tid)', 'bigint', 'c', 'stable', true, true),
 ('batch_partition(tid)', 'integer', 'c', 'stable', true, true),
 ('batch_rest(tid)', 'jsonb', 'c', 'stable', true, true),
-('batch_session_moves()', 'TABLE(session tid, window_start timestamp with time zone, window_end timestamp with time zone)', 'c', 'volatile', false, true),
+('batch_session_moves()', 'TABLE(number integer, session tid, window_start timestamp with time zone, window_end timestamp with time zone)', 'c', 'volatile', false, true),
 ('batch_session_rows()', 'SETOF record', 'c', 'volatile', false, true),
 ('batch_watermark(tid)', 'timestamp with time zone', 'c', 'stable', true, true),
 ('refuse_archive_change()', 'trigger', 'c', 'volatile', false, true),

@@ -70,6 +70,15 @@ SELECT * FROM push('01:01:00 "v":0', '01:30:00 "v":1');
 SELECT s::time, v FROM large ORDER BY 1;
 SELECT streamagg.drop_aggregate('large');
 
+-- a batch that bridges a hundred stored sessions of each of two keys, in pairs and pairs of pairs
+SELECT streamagg.create_aggregate('bridged_' || late, 'SELECT w.window_start AS s, w.window_end AS e, k, count(*) AS n, sum(v) AS v FROM s, streamagg.session(ts, ''10 s'') w GROUP BY 1, 2, 3', late => late)
+FROM unnest('{merge,drop}'::text[]) late;
+SELECT accepted FROM streamagg.push('s', ARRAY(SELECT format('{"ts": "%s", "k": "%s", "v": %s}', timestamptz '2024-01-01 10:00' + i * interval '20 s', k, i) FROM generate_series(1, 101) i, unnest('{a,b}'::text[]) k));
+SELECT accepted FROM streamagg.push('s', ARRAY(SELECT format('{"ts": "%s", "k": "%s", "v": %s}', timestamptz '2024-01-01 10:00' + i * interval '20 s' - interval '10 s', k, 1000 * i) FROM generate_series(1, 101) i, unnest('{a,b}'::text[]) k WHERE k = 'a' OR i <> 50));
+SELECT s::time, e::time, k, n, v FROM bridged_merge ORDER BY k, s;
+SELECT s::time, e::time, k, n, v FROM bridged_drop ORDER BY k, s;
+SELECT streamagg.drop_aggregate('bridged_merge'), streamagg.drop_aggregate('bridged_drop');
+
 -- near the end of time the end of a session is infinity
 CREATE FOREIGN TABLE ages (ts timestamptz OPTIONS (encoding 'epoch_s') NOT NULL) SERVER sessions_edges OPTIONS (event_time 'ts', archive 'on');
 SELECT streamagg.create_aggregate('last', 'SELECT w.window_start AS s, w.window_end AS e, count(*) AS n FROM ages, streamagg.session(ts, ''20000 days'') w GROUP BY 1, 2');
