@@ -29,6 +29,7 @@
 #include "rules.h"
 #include "run.h"
 #include "session.h"
+#include "session_judge.h"
 #include "source.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -170,11 +171,16 @@ comparison_sql(const Source *source, const WindowRange *range, const char *rows)
 static void
 leave_out_missing(const Source *source, WindowRange *range)
 {
+	const Window *window = &source->definition->window;
 	TimestampTz missing = source_missing_until(source, true);
 
+	/* a session that such a row belongs to may seem to begin behind it */
+	if (window->kind == WINDOW_SESSION)
+		missing = session_later(missing, window->size);
 	if (TIMESTAMP_IS_NOBEGIN(missing) || missing < range->from)
 		return;
-	if (TIMESTAMP_IS_NOEND(missing) || source->definition->window.kind == WINDOW_NONE)
+	/* which rows were late may depend on those that are missing */
+	if (TIMESTAMP_IS_NOEND(missing) || window->kind == WINDOW_NONE || source_is_ordered(source))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the archive of stream \"%s\" does not hold all rows that were accepted",
@@ -184,10 +190,7 @@ leave_out_missing(const Source *source, WindowRange *range)
 			(errmsg("windows that start up to %s are left out", timestamptz_to_str(missing)),
 			 errdetail("The archive of stream \"%s\" may not hold all of their rows.",
 					   get_rel_name(source->stream))));
-	/* one that such a row belongs to may seem to begin behind it */
-	range->from =
-		missing + 1 +
-		(source->definition->window.kind == WINDOW_SESSION ? source->definition->window.size : 0);
+	range->from = missing + 1;
 }
 
 typedef struct Comparison

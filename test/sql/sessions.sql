@@ -61,6 +61,7 @@ SELECT * FROM verified;
 UPDATE merged_state SET s = s + 1 WHERE k = 'e';
 UPDATE dropped_state SET e = e + interval '1 s' WHERE k = 'c' AND n = 1;
 SELECT aggregate, problem, coalesce(found, expected) ->> 'b' AS b, coalesce(found, expected) ->> 's' AS s FROM verified ORDER BY 1, 2, 3;
+SELECT problem, found ->> 'b' AS b FROM streamagg.verify('merged', '2024-01-01 00:04', '2024-01-01 00:05');
 BEGIN; SELECT streamagg.replace_aggregate(a, 'SELECT w.window_start AS b, w.window_end AS e, k, count(*) AS n, sum(v) AS s FROM s, streamagg.session(ts, ''10 s'') w GROUP BY 1, 2, 3') FROM unnest('{merged,dropped}'::regclass[]) a;
 SELECT * FROM verified;
 SELECT * FROM push(0, 'g', '22:05');
