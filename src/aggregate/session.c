@@ -7,11 +7,10 @@
  */
 #include "postgres.h"
 
-#include "executor/executor.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -70,6 +69,7 @@ start_up(DestReceiver *self, int operation, TupleDesc desc)
 	MemoryContext old = MemoryContextSwitchTo(sessions->context);
 
 	sessions->desc = CreateTupleDescCopy(desc);
+	sessions->slot = MakeSingleTupleTableSlot(sessions->desc, &TTSOpsMinimalTuple);
 	MemoryContextSwitchTo(old);
 }
 
@@ -157,7 +157,6 @@ session_begin(Sessions *sessions, const Batch *batch)
 void
 session_end(Sessions *sessions)
 {
-	sessions->slot = NULL;
 	sessions->rows = NULL;
 	sessions->judge = NULL;
 	sessions->moves = NULL;
@@ -171,8 +170,6 @@ session_end(Sessions *sessions)
 static void
 open_row(Sessions *sessions, int64 row)
 {
-	if (sessions->slot == NULL)
-		sessions->slot = MakeSingleTupleTableSlot(sessions->desc, &TTSOpsMinimalTuple);
 	ExecStoreMinimalTuple(sessions->rows[row].tuple, sessions->slot, false);
 	slot_getallattrs(sessions->slot);
 }
