@@ -174,6 +174,7 @@ source_load(Oid view)
 	source->is_rollup = stored.judged != NULL;
 	if (source->is_rollup)
 		window_from_text(stored.judged, &source->judged);
+	source->definition->drops_late = source->drops_late;
 	load_stream(source);
 	return source;
 }
@@ -351,7 +352,8 @@ append_range(StringInfo sql, const Source *source, const WindowRange *range)
 	int64 longest = calendar ? LONGEST_CALENDAR_WINDOW : window->size;
 	WindowRange wide = *range;
 
-	if (window->kind == WINDOW_NONE)
+	/* a session is known by its neighbours */
+	if (window->kind == WINDOW_NONE || window->kind == WINDOW_SESSION)
 		return;
 	if (!window_is_multiple(window))
 		appendStringInfoString(
@@ -371,7 +373,8 @@ append_late(StringInfo sql, const Source *source)
 	/* as late.c has it */
 	const Window *window = source->drops_late ? &source->judged : &source->definition->window;
 
-	if (source->leaves_out_after < 0 || window->kind == WINDOW_NONE)
+	if (source->leaves_out_after < 0 || window->kind == WINDOW_NONE ||
+		window->kind == WINDOW_SESSION)
 		return;
 	appendStringInfo(sql,
 					 " AND NOT (a._watermark > '-infinity'::timestamptz AND %s <= a._watermark)",
@@ -400,6 +403,12 @@ append_counted(StringInfo sql, const Source *source)
 						 window_start_sql(window, source->event_time), included);
 }
 
+bool
+source_is_ordered(const Source *source)
+{
+	return source->drops_late && source->definition->window.kind == WINDOW_SESSION;
+}
+
 /* What pairs of row and window are judged by: behind the stream's columns. */
 static void
 append_carried(StringInfo sql, const Source *source, bool only_counted)
@@ -421,6 +430,8 @@ rows_sql(const Source *source, const WindowRange *range, bool only_counted)
 	append_columns(&sql, source->stream);
 	if (multiple)
 		append_carried(&sql, source, only_counted);
+	if (source_is_ordered(source))
+		appendStringInfoString(&sql, ", a._partition, a._watermark, a._received_at, a._offset");
 	appendStringInfo(&sql, " FROM %s a WHERE true", stream_name(source->archive));
 	append_range(&sql, source, range);
 	append_late(&sql, source);
