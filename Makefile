@@ -134,6 +134,7 @@ OBJS = \
 	src/aggregate/settings.o \
 	src/aggregate/side.o \
 	src/aggregate/source.o \
+	src/aggregate/source_replace.o \
 	src/aggregate/target.o \
 	src/aggregate/topic.o \
 	src/aggregate/verify.o \

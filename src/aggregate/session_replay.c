@@ -51,7 +51,8 @@ void
 session_replay(const SourceRows *rows, void (*body)(void *), void *argument)
 {
 	const Source *source = rows->source;
-	Sessions *sessions = session_create(source->definition, source->state, source->leaves_out_after);
+	Sessions *sessions =
+		session_create(source->definition, source->state, source->leaves_out_after);
 	Sessions *before;
 
 	read_rows(rows, sessions);

@@ -62,6 +62,9 @@ extern bool source_is_ordered(const Source *source);
 extern Definition *
 source_definition(const Source *source, const WindowRange *range, bool only_counted);
 
+/* source_replace.c: the definition with these rows, a SELECT of the stream's columns and more, in its place. */
+extern Definition *source_replace_stream(const Source *source, const char *rows);
+
 /* What source_definition() is asked for. */
 typedef struct SourceRows
 {
