@@ -424,7 +424,10 @@ aggregate(Ingest *ingest)
 	instr_time end;
 
 	if (batch->nrows == 0)
+	{
+		run_begin(ingest->aggregates, ingest->stream->relid);
 		return;
+	}
 	INSTR_TIME_SET_CURRENT(start);
 	run_make_room(ingest->aggregates, ingest->stream->relid, batch);
 	guard_run(aggregate_guarded, &aggregation);

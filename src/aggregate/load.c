@@ -27,7 +27,9 @@ static CatalogStatement read_aggregates = {
 	" a.late = 'drop' OR a.emit = 'final', a.allowed_lateness, a.timezone, a.datestyle,"
 	" a.intervalstyle, a.key_columns, a.state_columns, a.judged, a.known_columns,"
 	" EXISTS (SELECT FROM streamagg.close_hook h WHERE h.aggregate = a.aggregate),"
-	" a.retention, a.partition_width, a.kept"
+	" a.retention, a.partition_width, a.kept,"
+	" EXISTS (SELECT FROM streamagg.aggregate_progress p WHERE p.state_table = a.state_table"
+	" AND p.began IS NOT NULL)"
 	" FROM streamagg.aggregate_catalog a WHERE a.stream = $1"
 	" AND ($2 IS NULL OR a.aggregate = $2) ORDER BY a.state_table::oid",
 	2,
@@ -92,6 +94,7 @@ read_row(uint64 row, MemoryContext context)
 	loaded->judged = catalog_string(row, 11);
 	if (loaded->judged)
 		loaded->judged = pstrdup(loaded->judged);
+	aggregate->has_begun = DatumGetBool(catalog_value(row, 17, &isnull));
 	aggregate->has_hook = DatumGetBool(catalog_value(row, 13, &isnull));
 	MemoryContextSwitchTo(old);
 	return loaded;

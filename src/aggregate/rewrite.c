@@ -76,7 +76,6 @@ rewrite_inner(const Definition *definition)
 	for (int i = 0; i < definition->ncalls; i++)
 	{
 		const Aggref *aggref = definition->calls[i].aggref;
-		ListCell *cell;
 
 		foreach (cell, aggref->args)
 		{

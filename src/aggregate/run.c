@@ -238,7 +238,7 @@ run_empty(Oid stream, const char *sql)
 }
 
 static void
-write_counters(List *aggregates, Oid stream)
+write_counters(const List *aggregates, Oid stream)
 {
 	int n = list_length(aggregates);
 	Datum *columns[4];
@@ -269,7 +269,12 @@ run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregat
 {
 	ListCell *cell;
 
-	if (aggregates == NIL || batch->nrows == 0)
+	if (batch->nrows == 0)
+	{
+		run_begin(aggregates, stream);
+		return;
+	}
+	if (aggregates == NIL)
 		return;
 	foreach (cell, aggregates)
 	{
@@ -284,4 +289,21 @@ run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregat
 	}
 	*current = NULL;
 	write_counters(aggregates, stream);
+}
+
+void
+run_begin(const List *aggregates, Oid stream)
+{
+	bool has_begun = true;
+	ListCell *cell;
+
+	foreach (cell, aggregates)
+	{
+		Aggregate *aggregate = lfirst(cell);
+
+		has_begun &= aggregate->has_begun;
+		aggregate->rows_in = aggregate->late_rows = aggregate->late_pairs = 0;
+	}
+	if (!has_begun)
+		write_counters(aggregates, stream);
 }

@@ -38,6 +38,7 @@ typedef struct Aggregate
 	Oid view;
 	Oid state;
 	char *name;
+	bool has_begun; /* some batch before has said where */
 	bool drops_late;
 	int64 lateness;			/* microseconds */
 	int64 leaves_out_after; /* rows that come so long behind a window's end; -1: none */
@@ -121,6 +122,9 @@ run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregat
 
 /* A scan of the stream that returns no row, in the current context. */
 extern ScanOffer run_no_rows(Oid stream);
+/* A batch without a row: where aggregates begin that have met none before. */
+extern void run_begin(const List *aggregates, Oid stream);
+
 /* Runs a statement over no rows, inside SPI: a running total's first row. */
 extern void run_empty(Oid stream, const char *sql);
 

@@ -50,6 +50,14 @@ WITH d AS (DELETE FROM s_archive WHERE _partition = 1 AND ts = '2024-01-01 00:01
 SELECT * FROM streamagg.verify('first');
 
 -- members of the owner only, whatever they may read, and in their search_path only what the definition means
+RESET ROLE;
+-- an aggregate began with its first batch, also when that had nothing but records in quarantine
+CREATE FOREIGN TABLE bad_first (n int NOT NULL, ts timestamptz NOT NULL) SERVER verify_edges OPTIONS (event_time 'ts');
+SELECT streamagg.create_aggregate('bad_first_total', 'SELECT count(*) AS n FROM bad_first');
+SELECT quarantined FROM streamagg.push('bad_first', ARRAY['{}', '{}']);
+SELECT began FROM streamagg.aggregate_progress WHERE state_table = 'bad_first_total_state'::regclass;
+SELECT accepted FROM streamagg.push('bad_first', ARRAY['{"n": 1, "ts": "2024-05-01T10:00:00Z"}']);
+SELECT began FROM streamagg.aggregate_progress WHERE state_table = 'bad_first_total_state'::regclass;
 SET ROLE verify_other;
 SELECT * FROM streamagg.verify('first');
 SELECT * FROM streamagg.verify('s');
