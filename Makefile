@@ -103,6 +103,7 @@ OBJS = \
 	src/aggregate/group_steps.o \
 	src/aggregate/grouping.o \
 	src/aggregate/inspect.o \
+	src/aggregate/inspect_session.o \
 	src/aggregate/late.o \
 	src/aggregate/load.o \
 	src/aggregate/names.o \
@@ -112,6 +113,7 @@ OBJS = \
 	src/aggregate/replace.o \
 	src/aggregate/rewrite.o \
 	src/aggregate/rewrite_distinct.o \
+	src/aggregate/rewrite_session.o \
 	src/aggregate/rewrite_view.o \
 	src/aggregate/rollup.o \
 	src/aggregate/rollup_fill.o \
@@ -123,9 +125,16 @@ OBJS = \
 	src/aggregate/retention.o \
 	src/aggregate/retention_tend.o \
 	src/aggregate/run.o \
+	src/aggregate/session.o \
+	src/aggregate/session_find.o \
+	src/aggregate/session_judge.o \
+	src/aggregate/session_moves.o \
+	src/aggregate/session_replay.o \
+	src/aggregate/session_run.o \
 	src/aggregate/settings.o \
 	src/aggregate/side.o \
 	src/aggregate/source.o \
+	src/aggregate/source_replace.o \
 	src/aggregate/target.o \
 	src/aggregate/topic.o \
 	src/aggregate/verify.o \

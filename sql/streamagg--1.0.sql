@@ -666,6 +666,21 @@ END;
 COMMENT ON FUNCTION streamagg.cumulate(timestamptz, interval, interval, timestamptz) IS
   'The windows of one start that grow by step until they have their size, and end behind the time.';
 
+CREATE FUNCTION streamagg.session(ts timestamptz, gap interval)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 1 AS 'MODULE_PATHNAME', 'streamagg_session';
+COMMENT ON FUNCTION streamagg.session(timestamptz, interval) IS
+  'The session that the time falls in, from its first event to its last one plus the gap: for queries of continuous aggregates only.';
+
+CREATE FUNCTION streamagg.session_alone(ts timestamptz, gap interval)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+  SELECT ts, streamagg.window_end(ts, gap);
+END;
+COMMENT ON FUNCTION streamagg.session_alone(timestamptz, interval) IS
+  'The session of an event without neighbours: what a batch makes sessions of.';
+
 -- ---------------------------------------------------------------- aggregates
 
 CREATE FUNCTION streamagg.create_aggregate(name text, query text, late text DEFAULT 'merge',
@@ -746,6 +761,17 @@ CREATE FUNCTION streamagg.batch_takes(window_end timestamptz, tid) RETURNS boole
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'streamagg_batch_takes';
 COMMENT ON FUNCTION streamagg.batch_takes(timestamptz, tid) IS
   'Whether the window that ends then still takes this row of the batch: the statement of a batch reads it.';
+
+CREATE FUNCTION streamagg.batch_session_rows() RETURNS SETOF record
+LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_batch_session_rows';
+COMMENT ON FUNCTION streamagg.batch_session_rows() IS
+  'The rows of the batch, each with its session: the statement of a batch reads them.';
+
+CREATE FUNCTION streamagg.batch_session_moves()
+RETURNS TABLE (number int, session tid, window_start timestamptz, window_end timestamptz)
+LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_batch_session_moves';
+COMMENT ON FUNCTION streamagg.batch_session_moves() IS
+  'Stored sessions that have become part of others in this batch: the statement of a batch reads them.';
 
 CREATE FUNCTION streamagg.count_groups(state_table regclass) RETURNS bigint
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'streamagg_count_groups';

@@ -43,6 +43,15 @@
 #define COMPAT_NO_RESTRICTINFO NIL,
 #endif
 
+/* Scans of indexes may count for EXPLAIN from 18 on. */
+#if PG_VERSION_NUM < 180000
+#define compat_index_beginscan(table, index, snapshot, nkeys)                                      \
+	index_beginscan(table, index, snapshot, nkeys, 0)
+#else
+#define compat_index_beginscan(table, index, snapshot, nkeys)                                      \
+	index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#endif
+
 /* A wait event set belongs to a resource owner from 17 on; NULL: the process. */
 #if PG_VERSION_NUM < 170000
 #define compat_create_wait_event_set(context, count) CreateWaitEventSet(context, count)

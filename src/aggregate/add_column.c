@@ -203,6 +203,10 @@ static void
 add(Addition *addition, const char *name, const char *expression, BackfillSource backfill)
 {
 	addition->source = source_load(addition->view);
+	if (addition->source->definition->window.kind == WINDOW_SESSION)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("columns cannot be added to sessions"),
+						errhint("Use streamagg.replace_aggregate().")));
 	addition->existing = define_take_policies(&addition->request, addition->view);
 	require_new_name(addition, name);
 	analyze(addition, name, expression);

@@ -19,28 +19,6 @@
 
 /* ---------------------------------------------------------------- parsing */
 
-/* Window functions of later versions do not exist yet: say so instead of 42883. */
-static bool
-refuse_later_windows(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, FuncCall))
-	{
-		List *name = ((FuncCall *) node)->funcname;
-		const char *function = strVal(llast(name));
-
-		if (list_length(name) == 2 && strcmp(strVal(linitial(name)), STREAMAGG_NAME) == 0 &&
-			strcmp(function, "session") == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("%s windows are not supported yet", function),
-					 errhint("Use streamagg.tumble, streamagg.hop, streamagg.cumulate, date_bin "
-							 "or date_trunc.")));
-	}
-	return raw_expression_tree_walker(node, refuse_later_windows, context);
-}
-
 static RawStmt *
 parse_select(const char *sql)
 {
@@ -54,7 +32,6 @@ parse_select(const char *sql)
 	if (!IsA(statement->stmt, SelectStmt) || ((SelectStmt *) statement->stmt)->intoClause)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
 						errmsg("the query of an aggregate must be one SELECT")));
-	(void) refuse_later_windows(statement->stmt, NULL);
 	return statement;
 }
 
@@ -155,5 +132,6 @@ definition_analyze(Query *query)
 	definition_find_window(definition);
 	load_keys(definition);
 	definition_load_calls(definition);
+	definition_inspect_session(definition);
 	return definition;
 }

@@ -22,6 +22,7 @@
 #include "progress.h"
 #include "rewrite_parts.h"
 #include "run.h"
+#include "session.h"
 #include "side.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -42,12 +43,24 @@ static CatalogStatement add_included = {
 
 /* ---------------------------------------------------------------- what the archive holds */
 
+/* Where a range is cut, so may be sessions. */
+static void
+require_whole_range(const Source *source, const WindowRange *range)
+{
+	if (source->definition->window.kind == WINDOW_SESSION &&
+		!(TIMESTAMP_IS_NOBEGIN(range->from) && TIMESTAMP_IS_NOEND(range->to)))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a backfill of sessions cannot be limited to a range of time yet"),
+						errhint("Leave out from_ts and to_ts.")));
+}
+
 void
 backfill_require_rows(const Source *source, const WindowRange *range)
 {
 	TimestampTz missing = source_missing_until(source, false);
 	const char *stream = get_rel_name(source->stream);
 
+	require_whole_range(source, range);
 	if (missing < range->from || TIMESTAMP_IS_NOBEGIN(missing))
 		return;
 	if (TIMESTAMP_IS_NOEND(missing) || source->definition->window.kind == WINDOW_NONE)
@@ -113,7 +126,9 @@ backfill_cut(const Source *source, const WindowRange *range, int *count)
 	bool isnull;
 
 	*count = 0;
-	if (source->definition->window.kind == WINDOW_NONE)
+	/* a slice would cut sessions */
+	if (source->definition->window.kind == WINDOW_NONE ||
+		source->definition->window.kind == WINDOW_SESSION)
 		return NULL;
 	if (SPI_connect() != SPI_OK_CONNECT ||
 		SPI_execute(cut_sql(source, range), true, 0) != SPI_OK_SELECT)
@@ -184,17 +199,18 @@ insert(const Source *source, const char *sql)
 }
 
 static void
-insert_groups(const Source *source, const WindowRange *range)
+insert_groups(void *argument)
 {
-	Definition *definition = source_definition(source, range, false);
+	const SourceRows *rows = argument;
+	const Source *source = rows->source;
+	Definition *definition = source_definition(source, rows->range, rows->only_counted);
 	const char *state = stream_name(source->state);
-	Upsert *upsert = rewrite_upsert(definition, state, false);
 
-	insert(source, upsert->insert);
+	insert(source, rewrite_fill(definition, state));
 	side_load(definition, source->state);
 	for (int i = 1; i <= definition->nsides; i++)
 	{
-		upsert = rewrite_distinct(definition, i, state, false);
+		Upsert *upsert = rewrite_distinct(definition, i, state, false);
 		insert(source, rewrite_upsert_sql(upsert, upsert->insert, NULL));
 	}
 }
@@ -241,6 +257,7 @@ make_room(const Source *source, const WindowRange *range)
 static int64
 fill(const Source *source, const WindowRange *range)
 {
+	SourceRows rows = {source, range, false};
 	int64 count;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -248,7 +265,10 @@ fill(const Source *source, const WindowRange *range)
 	count = count_rows(source_rows_once(source, range));
 	backfill_delete(source, range);
 	make_room(source, range);
-	insert_groups(source, range);
+	if (source_is_ordered(source))
+		session_replay(&rows, insert_groups, &rows);
+	else
+		insert_groups(&rows);
 	SPI_finish();
 	backfill_mark_included(source, range);
 	return count;

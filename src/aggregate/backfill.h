@@ -16,7 +16,8 @@ typedef enum BackfillSource
 /*
  * All run as the stream's owner with the safe search_path and neutral settings.
  *
- * Raises 55000 when the archive does not hold all rows of the windows of the range.
+ * Raises 55000 when the archive does not hold all rows of the windows of the range, 0A000 for a part of
+ * the sessions.
  */
 extern void backfill_require_rows(const Source *source, const WindowRange *range);
 

@@ -172,6 +172,8 @@ make_state_and_view(Request *request)
 
 	request->definition = definition_analyze(definition_parse(define_text(request->query_view)));
 	definition_name_columns(request->definition);
+	request->definition->drops_late =
+		strcmp(request->emit, "final") == 0 || strcmp(request->late, "drop") == 0;
 	if (request->length)
 		request->retention = retention_plan(&request->definition->window, request->length,
 											run_lateness(request->lateness));

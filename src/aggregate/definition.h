@@ -36,6 +36,7 @@ typedef struct Definition
 	Index window_index; /* the window function's range table entry; 0: none */
 	int nwindow;		/* leading keys that are the window's: 1: its start; 2: its end, too */
 	Node *window_keys[2];
+	bool drops_late; /* of the aggregate, set by who knows it: what tells its sessions apart */
 	int nkeys;
 	Key *keys;
 	int ncalls;

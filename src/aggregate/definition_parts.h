@@ -15,6 +15,9 @@ extern bool definition_is_window_column(const Definition *definition, Node *key)
 /* A key that is a window by itself becomes the definition's; false for any other. */
 extern bool definition_load_window_key(Definition *definition, Node *key);
 
+/* Raises 0A000 for what sessions cannot have; the keys and calls are loaded. */
+extern void definition_inspect_session(Definition *definition);
+
 /* The aggregate calls of SELECT list and HAVING, each once. */
 extern void definition_load_calls(Definition *definition);
 

@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -65,7 +66,9 @@ kind_of(Oid function)
 		return WINDOW_TUMBLE;
 	if (strcmp(name, "hop") == 0)
 		return WINDOW_HOP;
-	return strcmp(name, "cumulate") == 0 ? WINDOW_CUMULATE : WINDOW_NONE;
+	if (strcmp(name, "cumulate") == 0)
+		return WINDOW_CUMULATE;
+	return strcmp(name, "session") == 0 ? WINDOW_SESSION : WINDOW_NONE;
 }
 
 static void
@@ -87,6 +90,18 @@ set_sliding_window(Definition *definition, WindowKind kind, const List *argument
 	definition->window.slide =
 		window_size(DatumGetIntervalP(constant_argument(lsecond(arguments))));
 	window_check_slide(&definition->window);
+}
+
+/* The rows of the query are those of a function that can be called: each a session by itself. */
+static void
+set_session(Definition *definition, FuncExpr *written, Datum gap)
+{
+	Oid arguments[] = {TIMESTAMPTZOID, INTERVALOID};
+	List *name = list_make2(makeString(STREAMAGG_NAME), makeString("session_alone"));
+
+	definition->window.kind = WINDOW_SESSION;
+	definition->window.size = window_size(DatumGetIntervalP(gap));
+	written->funcid = LookupFuncName(name, lengthof(arguments), arguments, false);
 }
 
 static void
@@ -111,13 +126,22 @@ load_window_function(Definition *definition, Index index, RangeTblEntry *entry)
 		refuse_window("a continuous aggregate cannot have two windows",
 					  "Make an aggregate for each.");
 	require_event_time(definition, linitial(call->args));
-	if (kind == WINDOW_TUMBLE)
-		set_fixed_window(definition, constant_argument(lsecond(call->args)),
-						 constant_argument(lthird(call->args)));
-	else
-		set_sliding_window(definition, kind, call->args);
+	switch (kind)
+	{
+		case WINDOW_TUMBLE:
+			set_fixed_window(definition, constant_argument(lsecond(call->args)),
+							 constant_argument(lthird(call->args)));
+			break;
+		case WINDOW_SESSION:
+			set_session(definition, castNode(FuncExpr, function->funcexpr),
+						constant_argument(lsecond(call->args)));
+			break;
+		default:
+			set_sliding_window(definition, kind, call->args);
+	}
 	definition->window_index = index;
-	definition->nwindow = kind == WINDOW_CUMULATE ? 2 : 1; /* other ends are computed */
+	/* of others the end is computed */
+	definition->nwindow = kind == WINDOW_CUMULATE || kind == WINDOW_SESSION ? 2 : 1;
 	for (int i = 0; i < definition->nwindow; i++)
 		definition->window_keys[i] =
 			(Node *) makeVar(index, i + 1, TIMESTAMPTZOID, -1, InvalidOid, 0);

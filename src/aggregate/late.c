@@ -3,7 +3,8 @@
  *
  * Judged here and not in SQL, by the same window functions that SQL has: count and drop cannot
  * disagree, and the executor pays nothing.  A row is late for each of its windows by itself; since their
- * ends ascend, those are its first ones, and a time says which: those that have ended by then.
+ * ends ascend, those are its first ones, and a time says which: those that have ended by then.  Sessions
+ * have a judge of their own (session_judge.c).
  */
 #include "postgres.h"
 
@@ -42,6 +43,13 @@ judge(const Window *window, const BatchRow *row, TimestampTz closed)
 	return (Verdict){run.count, window_run_ended(&run, closed)};
 }
 
+/* Whether a row's time says which windows it is in. */
+static bool
+is_of_time(const Window *window)
+{
+	return window->kind != WINDOW_NONE && window->kind != WINDOW_SESSION;
+}
+
 static bool
 is_late_for_all(Verdict verdict)
 {
@@ -54,7 +62,7 @@ run_count_late(Aggregate *aggregate, const Batch *batch, bool *late)
 	aggregate->rows_in = batch->nrows;
 	aggregate->late_rows = 0;
 	aggregate->late_pairs = 0;
-	if (aggregate->judged.kind == WINDOW_NONE)
+	if (!is_of_time(&aggregate->judged))
 		return;
 	for (int i = 0; i < batch->nrows; i++)
 	{
@@ -102,7 +110,7 @@ run_offer(const Aggregate *aggregate, Oid stream, const Batch *batch)
 	bool *skip = NULL;
 	TimestampTz *closed = NULL;
 
-	if (aggregate->leaves_out_after < 0 || window->kind == WINDOW_NONE)
+	if (aggregate->leaves_out_after < 0 || !is_of_time(window))
 		return offer;
 	for (int i = 0; i < batch->nrows; i++)
 	{

@@ -16,6 +16,7 @@
 #include "panes.h"
 #include "rewrite_parts.h"
 #include "run.h"
+#include "session.h"
 #include "side.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -120,12 +121,14 @@ make_statement(const Definition *definition, const char *state, int side)
 	Upsert *upsert;
 
 	statement->name = side == 0 ? state : definition->sides[side - 1];
-	statement->grouping = grouping_create(part, panes != NULL);
+	if (definition->window.kind != WINDOW_SESSION)
+		statement->grouping = grouping_create(part, panes != NULL);
 	statement->by_panes = panes != NULL && statement->grouping != NULL;
 	upsert = side == 0 ? rewrite_upsert(definition, state, statement->grouping != NULL)
 					   : rewrite_distinct(definition, side, state, statement->grouping != NULL);
 	statement->upsert = upsert;
 	statement->rows.sql = statement->by_panes ? rewrite_rows(panes) : upsert->rows;
+	statement->moves.sql = upsert->moves;
 	statement->whole.sql =
 		rewrite_upsert_sql(upsert, upsert->groups ? upsert->groups : upsert->insert, NULL);
 	return statement;
@@ -148,7 +151,10 @@ understand(Loaded *loaded)
 	aggregate->judged = definition->window;
 	if (loaded->judged)
 		window_from_text(loaded->judged, &aggregate->judged);
+	definition->drops_late = aggregate->drops_late;
 	aggregate->columns = definition_columns(definition);
+	if (definition->window.kind == WINDOW_SESSION)
+		aggregate->sessions = session_create(definition, aggregate->state, aggregate->lateness);
 	aggregate->closing.sql =
 		closing_sql(definition, stream_name(aggregate->state), aggregate->lateness);
 	if (aggregate->leaves_out_after >= 0)
@@ -231,9 +237,11 @@ run_statements(const Aggregate *aggregate)
 		const BatchStatement *statement = lfirst(cell);
 		const char *of = foreach_current_index(cell) ? psprintf(" of %s", statement->name) : "";
 
-		if (statement->grouping)
+		if (statement->grouping || aggregate->sessions)
 			statements = add_statement(statements, psprintf("rows%s", of), statement->rows.sql);
 		statements = add_statement(statements, psprintf("upsert%s", of), statement->whole.sql);
+		if (statement->moves.sql)
+			statements = add_statement(statements, "moves", statement->moves.sql);
 	}
 	return statements;
 }
@@ -274,6 +282,7 @@ run_free(List *aggregates)
 
 			run_free_plan(&statement->rows);
 			run_free_plan(&statement->whole);
+			run_free_plan(&statement->moves);
 		}
 	}
 }

@@ -63,8 +63,8 @@ rewrite_arguments(const Call *call, int number)
 	return arguments;
 }
 
-char *
-rewrite_rows(const Definition *definition)
+Query *
+rewrite_inner(const Definition *definition)
 {
 	Query *inner = copyObject(definition->query);
 	ListCell *cell;
@@ -98,7 +98,13 @@ rewrite_rows(const Definition *definition)
 	inner->groupClause = NIL;
 	inner->havingQual = NULL;
 	inner->hasAggs = false;
-	return pg_get_querydef(inner, false);
+	return inner;
+}
+
+char *
+rewrite_rows(const Definition *definition)
+{
+	return pg_get_querydef(rewrite_inner(definition), false);
 }
 
 char *
@@ -152,6 +158,12 @@ rewrite_groups_by_bytes(const Node *key)
 	}
 }
 
+const char *
+rewrite_by_bytes(const Node *key)
+{
+	return rewrite_groups_by_bytes(key) ? REWRITE_BY_BYTES : "";
+}
+
 /* The numbers of the key columns, which come first. */
 char *
 rewrite_key_numbers(const Definition *definition)
@@ -164,9 +176,9 @@ rewrite_key_numbers(const Definition *definition)
 	return list.data;
 }
 
-/* Keys, then partial results, in the order of the state columns. */
+/* Keys, then partial results, in the order of the state columns; rows is a FROM of i. */
 static char *
-partial_select(const Definition *definition, bool for_upsert)
+partial_select(const Definition *definition, const char *rows, bool for_upsert)
 {
 	const char *keys = rewrite_key_numbers(definition);
 	StringInfoData targets;
@@ -183,7 +195,7 @@ partial_select(const Definition *definition, bool for_upsert)
 		appendStringInfoString(&targets, "0::smallint");
 	for (int i = 0; i < definition->ncalls; i++)
 		append_partials(&targets, &definition->calls[i], i + 1);
-	appendStringInfo(&targets, ", pg_catalog.now() FROM %s", rewrite_pairs(definition));
+	appendStringInfo(&targets, ", pg_catalog.now() FROM %s", rows);
 	if (definition->nkeys > 0)
 		appendStringInfo(&targets, " GROUP BY %s ORDER BY %s", keys, keys);
 	else
@@ -264,28 +276,85 @@ group_select(const Definition *definition)
 					rewrite_group_columns(definition), rewrite_key_numbers(definition));
 }
 
+static char *
+insert_into(const Definition *definition, const char *state)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s AS s (%s", state, rewrite_key_list(definition));
+	for (int i = 0; i < definition->ncalls; i++)
+		for (int j = 0; j < definition->calls[i].rule->count; j++)
+			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
+	appendStringInfoString(&sql, ", updated_at)");
+	return sql.data;
+}
+
+/* The columns that tell groups apart. */
+static char *
+conflict_list(const Definition *definition)
+{
+	StringInfoData list;
+	ListCell *cell;
+
+	if (definition->window.kind != WINDOW_SESSION)
+		return rewrite_key_list(definition);
+	initStringInfo(&list);
+	foreach (cell, rewrite_session_columns(definition))
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", quote_identifier(lfirst(cell)));
+	return list.data;
+}
+
+/* The end of a session is a value that grows. */
+static void
+add_session_parts(Upsert *upsert, const Definition *definition, const char *state,
+				  const char *insert)
+{
+	const char *column = quote_identifier(definition->keys[1].column);
+	StateMerge *merge = palloc(sizeof(StateMerge));
+
+	merge->column = definition->keys[1].column;
+	merge->assignment = psprintf("%s = excluded.%s", column, column);
+	upsert->merges = lappend(upsert->merges, merge);
+	upsert->rows = rewrite_session_rows(definition);
+	upsert->insert = psprintf(
+		"%s\n%s", insert,
+		partial_select(definition, psprintf("(%s) i", rewrite_session_batch(definition)), true));
+	upsert->moves = psprintf(
+		"%s RETURNING s.ctid",
+		rewrite_upsert_sql(upsert, rewrite_session_moves(definition, state, insert), NULL));
+}
+
 Upsert *
 rewrite_upsert(const Definition *whole, const char *state, bool grouped)
 {
 	const Definition *definition = definition_part(whole, 0);
 	Upsert *upsert = palloc0(sizeof(Upsert));
-	StringInfoData sql;
+	char *insert = insert_into(definition, state);
 
-	initStringInfo(&sql);
-	upsert->keys = rewrite_key_list(definition);
-	appendStringInfo(&sql, "INSERT INTO %s AS s (%s", state, upsert->keys);
+	upsert->keys = conflict_list(definition);
 	for (int i = 0; i < definition->ncalls; i++)
-	{
-		for (int j = 0; j < definition->calls[i].rule->count; j++)
-			appendStringInfo(&sql, ", %s", quote_identifier(definition->calls[i].columns[j]));
 		upsert->merges = rewrite_add_merges(upsert->merges, &definition->calls[i]);
+	if (definition->window.kind == WINDOW_SESSION)
+	{
+		add_session_parts(upsert, definition, state, insert);
+		return upsert;
 	}
-	appendStringInfoString(&sql, ", updated_at)");
-	upsert->insert = psprintf("%s\n%s", sql.data, partial_select(definition, true));
+	upsert->insert =
+		psprintf("%s\n%s", insert, partial_select(definition, rewrite_pairs(definition), true));
 	upsert->rows = psprintf("SELECT i.* FROM %s", rewrite_pairs(definition));
 	if (grouped)
-		upsert->groups = psprintf("%s\n%s", sql.data, group_select(definition));
+		upsert->groups = psprintf("%s\n%s", insert, group_select(definition));
 	return upsert;
+}
+
+char *
+rewrite_fill(const Definition *whole, const char *state)
+{
+	const Definition *definition = definition_part(whole, 0);
+
+	return psprintf("%s %s", insert_into(definition, state),
+					partial_select(definition, rewrite_whole_rows(definition), true));
 }
 
 char *
@@ -335,13 +404,13 @@ rewrite_partitioning(const Definition *definition)
 
 /*
  * Half of each page is left free, so that updates of the states stay on their page (HOT).  One
- * unique key with NULLS NOT DISTINCT: NULL is a group; the window first, for time filters.  Partitions
- * have their options of their own (retention.c).
+ * unique key with NULLS NOT DISTINCT: NULL is a group; the window first, for time filters, but of
+ * sessions the keys, by which they are found.  Partitions have their options of their own (retention.c).
  */
 char *
 rewrite_create_table(const Definition *definition, const char *state, bool partitioned)
 {
-	Query *partial = definition_parse(partial_select(definition, false));
+	Query *partial = definition_parse(partial_select(definition, rewrite_pairs(definition), false));
 	StringInfoData sql;
 	int at = 0;
 
@@ -357,7 +426,7 @@ rewrite_create_table(const Definition *definition, const char *state, bool parti
 			rewrite_append_column(&sql, definition->calls[i].columns[j],
 								  list_nth(partial->targetList, at++));
 	appendStringInfo(&sql, "updated_at timestamptz NOT NULL, UNIQUE NULLS NOT DISTINCT (%s)) %s",
-					 rewrite_key_list(definition),
+					 conflict_list(definition),
 					 partitioned ? rewrite_partitioning(definition) : "WITH (fillfactor = 50)");
 	return sql.data;
 }
@@ -365,7 +434,7 @@ rewrite_create_table(const Definition *definition, const char *state, bool parti
 List *
 rewrite_new_columns(const Definition *definition)
 {
-	Query *partial = definition_parse(partial_select(definition, false));
+	Query *partial = definition_parse(partial_select(definition, rewrite_pairs(definition), false));
 	List *found = NIL;
 	int at = Max(definition->nkeys, 1);
 

@@ -26,6 +26,7 @@ typedef struct Upsert
 	char *groups; /* … INSERT INTO … SELECT … of its groups; NULL: not grouped there */
 	char *keys;	  /* the conflict's columns */
 	List *merges; /* of StateMerge */
+	char *moves;  /* of sessions: puts stored ones into those that they have become part of */
 } Upsert;
 
 /* Of all calls but those that have a side table; grouped: grouping.c can do it. */
@@ -63,6 +64,17 @@ extern char **rewrite_arguments(const Call *call, int number);
 
 /* SQL of the end of a window, plus a time, over that SELECT as i. */
 extern char *rewrite_pair_end(const Definition *definition, int64 plus);
+
+/*
+ * The same with the windows that all of these rows make: in rewrite_rows() each row is a session of its
+ * own.  Where sessions leave out late rows, those that session_replay() offers.  And INSERT INTO … SELECT …
+ * of their groups.
+ */
+extern char *rewrite_whole_rows(const Definition *definition);
+extern char *rewrite_fill(const Definition *definition, const char *state);
+
+/* Over source_definition(): the rows for session_replay(), in the order that they were read in. */
+extern char *rewrite_session_archive(const Definition *definition);
 
 /*
  * The keys as _k1 …, the calls' values as _a1 …, is_final, updated_at and, where a window function is

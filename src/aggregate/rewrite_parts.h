@@ -46,4 +46,19 @@ extern char *rewrite_group_columns(const Definition *definition);
 /* The qualified name of an expression's type, with its parameters. */
 extern char *rewrite_type_of(const Node *expression);
 
+/* FROM and WHERE with the targets of rewrite_rows(), to add others to. */
+extern Query *rewrite_inner(const Definition *definition);
+
+/* What lets a key be grouped by its bytes, or "". */
+extern const char *rewrite_by_bytes(const Node *key);
+
+/* rewrite_session.c: columns of the state table that tell its sessions apart, the start last. */
+extern List *rewrite_session_columns(const Definition *definition);
+/* The rows of a batch for session.c, and what it says of them, in the shape of rewrite_rows(). */
+extern char *rewrite_session_rows(const Definition *definition);
+extern char *rewrite_session_batch(const Definition *definition);
+/* insert: INSERT INTO state (columns). */
+extern char *
+rewrite_session_moves(const Definition *definition, const char *state, const char *insert);
+
 #endif

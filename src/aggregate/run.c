@@ -15,6 +15,7 @@
 
 #include "catalog.h"
 #include "run.h"
+#include "session.h"
 #include "streamagg.h"
 
 static CatalogStatement store_counters = {
@@ -38,8 +39,8 @@ static CatalogStatement store_counters = {
  * The statement's constants are read under neutral settings; a plan that was invalidated would read
  * them anew under the definition's, so it is made anew here.
  */
-static SPIPlanPtr
-own_plan(OwnPlan *own, const Aggregate *aggregate)
+SPIPlanPtr
+run_own_plan(OwnPlan *own, const Aggregate *aggregate)
 {
 	if (own->plan && !SPI_plan_is_valid(own->plan))
 		run_free_plan(own);
@@ -51,8 +52,8 @@ own_plan(OwnPlan *own, const Aggregate *aggregate)
 	return own->plan;
 }
 
-static void
-check_result(const Aggregate *aggregate, int result, int expected)
+void
+run_check_result(const Aggregate *aggregate, int result, int expected)
 {
 	if (result != expected)
 		elog(ERROR, "unexpected result of aggregate \"%s\": %s", aggregate->name,
@@ -64,7 +65,7 @@ group_rows(const Aggregate *aggregate, SPIPlanPtr rows, DestReceiver *dest)
 {
 	SPIExecuteOptions options = {.dest = dest};
 
-	check_result(aggregate, SPI_execute_plan_extended(rows, &options), SPI_OK_SELECT);
+	run_check_result(aggregate, SPI_execute_plan_extended(rows, &options), SPI_OK_SELECT);
 }
 
 /* Rows that are late for as many of their windows at a time; nearly always all are late for none. */
@@ -108,7 +109,8 @@ execute_grouped(const Aggregate *aggregate, const BatchStatement *statement, SPI
 	PG_TRY();
 	{
 		while (grouping_next(grouping))
-			check_result(aggregate, SPI_execute_plan(groups, NULL, NULL, false, 0), SPI_OK_INSERT);
+			run_check_result(aggregate, SPI_execute_plan(groups, NULL, NULL, false, 0),
+							 SPI_OK_INSERT);
 	}
 	PG_FINALLY();
 	{
@@ -128,13 +130,13 @@ execute(const Aggregate *aggregate, BatchStatement *statement, const char *sql)
 	SPIPlanPtr plan;
 
 	run_apply_neutral_settings();
-	rows = grouped ? own_plan(&statement->rows, aggregate) : NULL;
-	plan = sql ? SPI_prepare(sql, 0, NULL) : own_plan(&statement->whole, aggregate);
+	rows = grouped ? run_own_plan(&statement->rows, aggregate) : NULL;
+	plan = sql ? SPI_prepare(sql, 0, NULL) : run_own_plan(&statement->whole, aggregate);
 	run_apply_settings(aggregate->timezone, aggregate->datestyle, aggregate->intervalstyle);
 	if (grouped)
 		execute_grouped(aggregate, statement, rows, plan);
 	else
-		check_result(aggregate, SPI_execute_plan(plan, NULL, NULL, false, 0), SPI_OK_INSERT);
+		run_check_result(aggregate, SPI_execute_plan(plan, NULL, NULL, false, 0), SPI_OK_INSERT);
 	AtEOXact_GUC(true, level);
 }
 
@@ -190,7 +192,9 @@ run_rows(const RowRun *run)
 	before = scan_offer(&run->rows);
 	PG_TRY();
 	{
-		if (run->sql)
+		if (run->aggregate->sessions)
+			session_run(run);
+		else if (run->sql)
 			execute(run->aggregate, NULL, run->sql);
 		else
 			execute_all(run->aggregate);
@@ -275,6 +279,8 @@ run_batch(List *aggregates, Oid stream, const Batch *batch, bool *late, Aggregat
 		*current = aggregate;
 		run_count_late(aggregate, batch, late);
 		run_rows(&run);
+		if (aggregate->sessions)
+			session_count_late(aggregate, late);
 	}
 	*current = NULL;
 	write_counters(aggregates, stream);

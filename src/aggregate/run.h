@@ -28,8 +28,9 @@ typedef struct BatchStatement
 	Upsert *upsert;
 	Grouping *grouping; /* NULL: the statement groups by itself */
 	bool by_panes;		/* its rows have panes in place of windows */
-	OwnPlan rows;		/* of the grouping */
+	OwnPlan rows;		/* of the grouping, or the sessions */
 	OwnPlan whole;		/* of groups where there is a grouping */
+	OwnPlan moves;		/* of sessions that have become part of others */
 } BatchStatement;
 
 typedef struct Aggregate
@@ -47,8 +48,9 @@ typedef struct Aggregate
 	char *timezone; /* settings of the definition */
 	char *datestyle;
 	char *intervalstyle;
-	List *statements; /* of BatchStatement: the groups first, then the side tables */
-	int64 rows_in;	  /* of this batch */
+	struct Sessions *sessions; /* NULL: its windows are no sessions */
+	List *statements;		   /* of BatchStatement: the groups first, then the side tables */
+	int64 rows_in;			   /* of this batch */
 	int64 late_rows;
 	int64 late_pairs;
 	Bitmapset *columns; /* of the stream, that the query reads */
@@ -90,6 +92,10 @@ typedef struct RowRun
 
 extern void run_rows(const RowRun *run);
 
+/* For one who executes: the plan as it holds now, and whether a statement has ended as it should. */
+extern SPIPlanPtr run_own_plan(OwnPlan *own, const Aggregate *aggregate);
+extern void run_check_result(const Aggregate *aggregate, int result, int expected);
+
 /* Outside what may be undone: partitions of states for the rows of a batch. */
 extern void run_make_room(const List *aggregates, Oid stream, const Batch *batch);
 
@@ -125,6 +131,9 @@ extern void run_empty(Oid stream, const char *sql);
 extern void run_apply_neutral_settings(void);
 extern void
 run_apply_settings(const char *timezone, const char *datestyle, const char *intervalstyle);
+
+/* Until the GUC level ends: a row that is pointed to is looked up, however small its table seems. */
+extern void run_apply_lookup_settings(void);
 
 /*
  * As the stream's owner, with the safe search_path and neutral settings, as a batch is judged.  An error

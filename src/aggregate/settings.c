@@ -45,6 +45,14 @@ run_apply_settings(const char *timezone, const char *datestyle, const char *inte
 }
 
 void
+run_apply_lookup_settings(void)
+{
+	apply("enable_seqscan", "off");
+	apply("enable_hashjoin", "off");
+	apply("enable_mergejoin", "off");
+}
+
+void
 run_enter_owner(Oid stream, OwnerScope *scope)
 {
 	scope->level = NewGUCNestLevel();

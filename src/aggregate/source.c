@@ -174,6 +174,7 @@ source_load(Oid view)
 	source->is_rollup = stored.judged != NULL;
 	if (source->is_rollup)
 		window_from_text(stored.judged, &source->judged);
+	source->definition->drops_late = source->drops_late;
 	load_stream(source);
 	return source;
 }
@@ -200,102 +201,6 @@ source_leave_out_expired(const Source *source, WindowRange *range)
 	range->from = before;
 	range->to = Max(range->to, before); /* of nothing, rather than from its end to its beginning */
 	return true;
-}
-
-/* ---------------------------------------------------------------- the stream replaced */
-
-typedef struct Replacement
-{
-	Oid stream;
-	Index index;
-	Relation rel;
-} Replacement;
-
-/* A whole row of the stream, of its columns. */
-static Node *
-row_of_columns(const Replacement *replacement)
-{
-	TupleDesc desc = RelationGetDescr(replacement->rel);
-	RowExpr *row = makeNode(RowExpr);
-
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-		Node *value = (Node *) makeNullConst(INT4OID, -1, InvalidOid);
-
-		if (!att->attisdropped)
-			value = (Node *) makeVar(replacement->index, i + 1, att->atttypid, att->atttypmod,
-									 att->attcollation, 0);
-		row->args = lappend(row->args, value);
-		row->colnames = lappend(row->colnames, makeString(pstrdup(NameStr(att->attname))));
-	}
-	row->row_typeid = get_rel_type_id(replacement->stream);
-	row->row_format = COERCE_EXPLICIT_CAST;
-	row->location = -1;
-	return (Node *) row;
-}
-
-static Node *
-replace_whole_rows(Node *node, void *argument)
-{
-	const Replacement *replacement = argument;
-
-	if (node == NULL)
-		return NULL;
-	if (IsA(node, Var) && ((Var *) node)->varno == (int) replacement->index &&
-		((Var *) node)->varattno == 0)
-		return row_of_columns(replacement);
-	if (IsA(node, Query))
-		return (Node *) query_tree_mutator((Query *) node, replace_whole_rows, argument, 0);
-	return expression_tree_mutator(node, replace_whole_rows, argument);
-}
-
-static void
-replace_entry(RangeTblEntry *entry, const Replacement *replacement, const char *rows)
-{
-	Query *subquery = definition_parse(rows);
-	ListCell *cell;
-
-	if (entry->alias == NULL)
-		entry->alias = makeAlias(get_rel_name(replacement->stream), NIL);
-	entry->rtekind = RTE_SUBQUERY;
-	entry->subquery = subquery;
-	entry->relid = InvalidOid;
-	entry->relkind = 0;
-	entry->inh = false;
-	entry->eref->colnames = NIL;
-	foreach (cell, subquery->targetList)
-		entry->eref->colnames = lappend(
-			entry->eref->colnames, makeString(pstrdup(lfirst_node(TargetEntry, cell)->resname)));
-}
-
-static Definition *
-replace_stream(const Source *source, const char *rows)
-{
-	Definition *definition = palloc(sizeof(Definition));
-	Replacement replacement = {source->stream, source->definition->stream_index,
-							   relation_open(source->stream, AccessShareLock)};
-
-	*definition = *source->definition;
-	definition->keys = palloc(sizeof(Key) * Max(definition->nkeys, 1));
-	for (int i = 0; i < definition->nkeys; i++)
-	{
-		definition->keys[i] = source->definition->keys[i];
-		definition->keys[i].expression =
-			replace_whole_rows(definition->keys[i].expression, &replacement);
-	}
-	definition->calls = palloc(sizeof(Call) * Max(definition->ncalls, 1));
-	for (int i = 0; i < definition->ncalls; i++)
-	{
-		definition->calls[i] = source->definition->calls[i];
-		definition->calls[i].aggref =
-			(Aggref *) replace_whole_rows((Node *) definition->calls[i].aggref, &replacement);
-	}
-	definition->query =
-		castNode(Query, replace_whole_rows((Node *) source->definition->query, &replacement));
-	replace_entry(rt_fetch(replacement.index, definition->query->rtable), &replacement, rows);
-	relation_close(replacement.rel, NoLock);
-	return definition;
 }
 
 /* ---------------------------------------------------------------- the archive's rows */
@@ -351,7 +256,8 @@ append_range(StringInfo sql, const Source *source, const WindowRange *range)
 	int64 longest = calendar ? LONGEST_CALENDAR_WINDOW : window->size;
 	WindowRange wide = *range;
 
-	if (window->kind == WINDOW_NONE)
+	/* a session is known by its neighbours */
+	if (window->kind == WINDOW_NONE || window->kind == WINDOW_SESSION)
 		return;
 	if (!window_is_multiple(window))
 		appendStringInfoString(
@@ -371,7 +277,8 @@ append_late(StringInfo sql, const Source *source)
 	/* as late.c has it */
 	const Window *window = source->drops_late ? &source->judged : &source->definition->window;
 
-	if (source->leaves_out_after < 0 || window->kind == WINDOW_NONE)
+	if (source->leaves_out_after < 0 || window->kind == WINDOW_NONE ||
+		window->kind == WINDOW_SESSION)
 		return;
 	appendStringInfo(sql,
 					 " AND NOT (a._watermark > '-infinity'::timestamptz AND %s <= a._watermark)",
@@ -400,6 +307,12 @@ append_counted(StringInfo sql, const Source *source)
 						 window_start_sql(window, source->event_time), included);
 }
 
+bool
+source_is_ordered(const Source *source)
+{
+	return source->drops_late && source->definition->window.kind == WINDOW_SESSION;
+}
+
 /* What pairs of row and window are judged by: behind the stream's columns. */
 static void
 append_carried(StringInfo sql, const Source *source, bool only_counted)
@@ -421,6 +334,8 @@ rows_sql(const Source *source, const WindowRange *range, bool only_counted)
 	append_columns(&sql, source->stream);
 	if (multiple)
 		append_carried(&sql, source, only_counted);
+	if (source_is_ordered(source))
+		appendStringInfoString(&sql, ", a._partition, a._watermark, a._received_at, a._offset");
 	appendStringInfo(&sql, " FROM %s a WHERE true", stream_name(source->archive));
 	append_range(&sql, source, range);
 	append_late(&sql, source);
@@ -482,7 +397,7 @@ add_pairs(const Source *source, Definition *definition, const WindowRange *range
 Definition *
 source_definition(const Source *source, const WindowRange *range, bool only_counted)
 {
-	Definition *definition = replace_stream(source, rows_sql(source, range, only_counted));
+	Definition *definition = source_replace_stream(source, rows_sql(source, range, only_counted));
 
 	if (window_is_multiple(&definition->window))
 		add_pairs(source, definition, range, only_counted);

@@ -49,12 +49,29 @@ extern Source *source_load(Oid view);
 extern void source_require_archive(const Source *source);
 
 /*
+ * Whether its sessions follow from the order of reading: then the archive's rows have columns behind the
+ * stream's, that rewrite_session_archive() reads, and are all rows.
+ */
+extern bool source_is_ordered(const Source *source);
+
+/*
  * The definition with the archive's rows in place of the stream, for the windows of the range, less late
  * pairs of row and window where those are dropped; only_counted: less those from before the aggregate's
  * beginning.
  */
 extern Definition *
 source_definition(const Source *source, const WindowRange *range, bool only_counted);
+
+/* source_replace.c: the definition with these rows, a SELECT of the stream's columns and more, in its place. */
+extern Definition *source_replace_stream(const Source *source, const char *rows);
+
+/* What source_definition() is asked for. */
+typedef struct SourceRows
+{
+	const Source *source;
+	const WindowRange *range;
+	bool only_counted;
+} SourceRows;
 
 /* SELECT of these rows, each in one only of several ranges. */
 extern char *source_rows_once(const Source *source, const WindowRange *range);

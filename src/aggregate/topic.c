@@ -88,6 +88,11 @@ require_topic(const Source *source)
 						errmsg("stream \"%s\" is local: it has no topic to read",
 							   get_rel_name(source->stream)),
 						errhint("Use 'archive'.")));
+	if (source->definition->window.kind == WINDOW_SESSION)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("aggregate \"%s\" has sessions: it cannot be filled from Kafka yet",
+							   source->name),
+						errhint("Use 'archive'.")));
 	if (source->leaves_out_after >= 0 && source->definition->window.kind != WINDOW_NONE)
 		ereport(
 			ERROR,

@@ -28,6 +28,8 @@
 #include "rewrite_parts.h"
 #include "rules.h"
 #include "run.h"
+#include "session.h"
+#include "session_judge.h"
 #include "source.h"
 #include "stream.h"
 #include "streamagg.h"
@@ -110,7 +112,7 @@ plain_select(const Definition *definition)
 		appendStringInfo(&sql, ", true AS %s", (char *) lfirst(cell));
 	if (definition->window_index)
 		appendStringInfo(&sql, ", %s AS _end", rewrite_pair_end(definition, 0));
-	appendStringInfo(&sql, " FROM %s", rewrite_pairs(definition));
+	appendStringInfo(&sql, " FROM %s", rewrite_whole_rows(definition));
 	for (int i = 1; i <= definition->nkeys; i++)
 		appendStringInfo(&sql, "%s %d", i > 1 ? "," : " GROUP BY", i);
 	return sql.data;
@@ -215,11 +217,16 @@ comparison_sql(const Source *source, const WindowRange *range)
 static void
 leave_out_missing(const Source *source, WindowRange *range)
 {
+	const Window *window = &source->definition->window;
 	TimestampTz missing = source_missing_until(source, true);
 
+	/* a session that such a row belongs to may seem to begin behind it */
+	if (window->kind == WINDOW_SESSION)
+		missing = session_later(missing, window->size);
 	if (TIMESTAMP_IS_NOBEGIN(missing) || missing < range->from)
 		return;
-	if (TIMESTAMP_IS_NOEND(missing) || source->definition->window.kind == WINDOW_NONE)
+	/* which rows were late may depend on those that are missing */
+	if (TIMESTAMP_IS_NOEND(missing) || window->kind == WINDOW_NONE || source_is_ordered(source))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the archive of stream \"%s\" does not hold all rows that were accepted",
@@ -232,23 +239,43 @@ leave_out_missing(const Source *source, WindowRange *range)
 	range->from = missing + 1;
 }
 
+typedef struct Comparison
+{
+	SourceRows rows;
+	ReturnSetInfo *result;
+} Comparison;
+
 /* Constants are read under neutral settings; expressions run under those of the definition. */
 static void
-compare(const Source *source, const WindowRange *range, ReturnSetInfo *result)
+run_comparison(void *argument)
 {
+	const Comparison *comparison = argument;
+	const Source *source = comparison->rows.source;
+	ReturnSetInfo *result = comparison->result;
 	SPIExecuteOptions options = {.read_only = true, .dest = CreateDestReceiver(DestTuplestore)};
 	SPIPlanPtr plan;
 
 	SetTuplestoreDestReceiverParams(options.dest, result->setResult,
 									result->econtext->ecxt_per_query_memory, false, NULL, NULL);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	plan = SPI_prepare(comparison_sql(source, range), 0, NULL);
+	plan = SPI_prepare(comparison_sql(source, comparison->rows.range), 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the comparison");
 	run_apply_settings(source->timezone, source->datestyle, source->intervalstyle);
 	if (SPI_execute_plan_extended(plan, &options) != SPI_OK_SELECT)
 		elog(ERROR, "could not compare");
+}
+
+static void
+compare(const Source *source, const WindowRange *range, ReturnSetInfo *result)
+{
+	Comparison comparison = {{source, range, true}, result};
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (source_is_ordered(source))
+		session_replay(&comparison.rows, run_comparison, &comparison);
+	else
+		run_comparison(&comparison);
 	SPI_finish();
 }
 

@@ -13,14 +13,15 @@ typedef enum WindowKind
 	WINDOW_NONE,	   /* a running total */
 	WINDOW_TUMBLE,	   /* streamagg.tumble, date_bin */
 	WINDOW_DATE_TRUNC, /* date_trunc in a zone */
-	WINDOW_HOP,		   /* several windows a row, from here on */
-	WINDOW_CUMULATE
+	WINDOW_HOP,		   /* several windows a row */
+	WINDOW_CUMULATE,
+	WINDOW_SESSION /* streamagg.session: from a key's first event to the last one and a gap */
 } WindowKind;
 
 typedef struct Window
 {
 	WindowKind kind;
-	int64 size;	 /* microseconds */
+	int64 size;	 /* microseconds; of a session its gap */
 	int64 slide; /* between the starts of hop, and between the ends of cumulate */
 	TimestampTz origin;
 	char *unit; /* date_trunc */

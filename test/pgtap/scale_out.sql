@@ -10,8 +10,9 @@ CREATE SERVER local FOREIGN DATA WRAPPER streamagg_kafka;
 CREATE FOREIGN TABLE s (k text, n int, x float8, d numeric, iv interval, b boolean, m mood, ts timestamptz) SERVER local OPTIONS (event_time 'ts');
 SELECT streamagg.create_aggregate('minutes', $$SELECT w.window_start, w.window_end, k, m, count(*) AS c, sum(n) AS s, avg(x) AS a, avg(iv) AS i, sum(d) + min(n) AS p,
     max(k) AS l, bool_and(b) AS o, max(m) AS mm, count(DISTINCT x) AS dx, avg(DISTINCT n) FILTER (WHERE b) AS dn FROM s, streamagg.tumble(ts, '1 min') w GROUP BY 1, 2, 3, 4$$, late => 'drop'),
+  streamagg.create_aggregate('visits', 'SELECT k, w.window_start, w.window_end, sum(n) AS s FROM s, streamagg.session(ts, ''1 min'') w GROUP BY 1, 2, 3'),
   streamagg.create_aggregate('total', 'SELECT count(*) AS n, avg(d) AS a FROM s') \g /dev/null
-SELECT plan(18 + (SELECT sum(cardinality(merges)) FROM streamagg.merge_rules WHERE extension IS NULL)::int);
+SELECT plan(20 + (SELECT sum(cardinality(merges)) FROM streamagg.merge_rules WHERE extension IS NULL)::int);
 
 -- every merge over its types as a generated column, which PostgreSQL refuses unless it is immutable
 CREATE FUNCTION merge_is_immutable(rule streamagg.merge_rules, number int) RETURNS text LANGUAGE plpgsql AS $$
@@ -57,7 +58,7 @@ EXCEPTION WHEN insufficient_privilege THEN
   RETURN split_part(substring(context FROM 'SQL statement "((?:WITH|INSERT).*)'), E'"\n', 1);
 END $$;
 CREATE TEMP TABLE statements AS
-SELECT t, statement_of(t::regclass) AS sql FROM unnest(ARRAY['minutes_state', 'total_state', 'minutes_distinct', 'minutes_distinct_2', 'streamagg.quarantine_log']) t;
+SELECT t, statement_of(t::regclass) AS sql FROM unnest(ARRAY['minutes_state', 'visits_state', 'total_state', 'minutes_distinct', 'minutes_distinct_2', 'streamagg.quarantine_log']) t;
 SELECT matches(sql, '^(WITH n \([^()]*\) AS \()?INSERT INTO [^(]+\([^()]*\)\s+SELECT ', t || ': INSERT … SELECT') FROM statements;
 SELECT doesnt_match(sql, '\mVALUES\M|nextval|\mMERGE\M', t || ': no VALUES, no sequence') FROM statements;
 SELECT is_empty($$SELECT t FROM statements WHERE t !~ 'quarantine' AND (sql !~ 'ON CONFLICT \(.*\) DO UPDATE SET' OR substring(sql FROM 'DO UPDATE SET.*') ~* '\mselect\M|now\(\)')$$,

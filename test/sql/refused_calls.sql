@@ -55,7 +55,6 @@ SELECT try('SELECT j, count(*) FROM s GROUP BY j');
 SELECT try('SELECT point(x, x), count(*) FROM s GROUP BY 1');
 
 -- windows of later versions, and what hop and cumulate cannot be
-SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.session(ts, ''1 min'') w GROUP BY 1');
 SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.cumulate(ts, ''1 min'', ''5 min'') w GROUP BY 1');
 SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.cumulate(ts, ''2 min'', ''5 min'') w GROUP BY 1, w.window_end');
 SELECT try('SELECT w.window_start, count(*) FROM s, streamagg.hop(ts, ''1 s'', ''1 day'') w GROUP BY 1');
