@@ -51,7 +51,7 @@ succeeds('bench/run measures all workloads, and the accounts are right',
 my $found = JSON::PP->new->decode(slurp_file("$docs/performance.json"));
 
 is(join(' ', sort keys %$found),
-    'broken-1 growth-aggregates growth-groups growth-partitions idle latency q1 q2c qu ysb', 'figures of every workload');
+    'broken-1 cumulate growth-aggregates growth-groups growth-partitions hop idle latency q1 q2c qu ysb', 'figures of every workload');
 is(scalar(grep { abs($_) > 1e9 } numbers($found)), 0, 'none is beyond reason');
 
 subtest 'beside the raw read' => sub {
