@@ -688,12 +688,12 @@ CREATE FUNCTION streamagg.create_aggregate(name text, query text, late text DEFA
   retention interval DEFAULT NULL, backfill text DEFAULT 'none')
 RETURNS regclass LANGUAGE c AS 'MODULE_PATHNAME', 'streamagg_create_aggregate';
 COMMENT ON FUNCTION streamagg.create_aggregate(text, text, text, interval, text, interval, text) IS
-  'Makes a continuous aggregate of the query over a stream: the view of this name, its state table and its definition view.';
+  'Makes a continuous aggregate of the query over a stream: the view of this name, its tables and its definition view.';
 
 CREATE FUNCTION streamagg.drop_aggregate(aggregate regclass) RETURNS void
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_drop_aggregate';
 COMMENT ON FUNCTION streamagg.drop_aggregate(regclass) IS
-  'Drops the aggregate''s view, state table and definition view, as DROP VIEW does.';
+  'Drops the aggregate''s view, its tables and its definition view, as DROP VIEW does.';
 
 CREATE FUNCTION streamagg.verify(aggregate regclass, from_ts timestamptz DEFAULT NULL,
   to_ts timestamptz DEFAULT NULL)
@@ -834,7 +834,7 @@ COMMENT ON FUNCTION streamagg.restart(regclass) IS 'Stops the stream now and sta
 CREATE FUNCTION streamagg.start_all() RETURNS int
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_start_all';
 COMMENT ON FUNCTION streamagg.start_all() IS
-  'Starts every stream of the caller''s that has an aggregate; how many were started.';
+  'Starts the caller''s streams that were started, pushed to or given an aggregate before; how many were started.';
 
 CREATE FUNCTION streamagg.stop_all() RETURNS int
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'streamagg_stop_all';
@@ -1026,14 +1026,14 @@ COMMENT ON COLUMN streamagg.streams.state IS 'starting, running, stopped, backof
 COMMENT ON COLUMN streamagg.streams.state_since IS 'When it came into this state.';
 COMMENT ON COLUMN streamagg.streams.reason IS 'Why it is not running, or what went wrong last.';
 COMMENT ON COLUMN streamagg.streams.sqlstate IS 'SQLSTATE of the reason.';
-COMMENT ON COLUMN streamagg.streams.next_retry IS 'In backoff: when the next try is due.';
+COMMENT ON COLUMN streamagg.streams.next_retry IS 'In backoff and blocked: when the next try is due.';
 COMMENT ON COLUMN streamagg.streams.workers IS 'Worker processes at work.';
 COMMENT ON COLUMN streamagg.streams.rows_per_second IS 'Records a second over the last seconds.';
 COMMENT ON COLUMN streamagg.streams.lag IS 'Offsets still to read over all partitions.';
 COMMENT ON COLUMN streamagg.streams.lag_seconds IS 'With lag: seconds since the last commit; without: 0.';
 COMMENT ON COLUMN streamagg.streams.watermark IS 'The closing watermark: windows that end before it are closed.';
 COMMENT ON COLUMN streamagg.streams.last_commit IS 'When the last batch was committed.';
-COMMENT ON COLUMN streamagg.streams.restarts IS 'Times the worker was started again since start().';
+COMMENT ON COLUMN streamagg.streams.restarts IS 'Times the worker was started again after a failure, since the stream or the server was started.';
 COMMENT ON COLUMN streamagg.streams.busy IS 'Share of the last seconds that the worker spent working, 0 to 1.';
 
 CREATE VIEW streamagg.batches AS
@@ -1078,7 +1078,7 @@ COMMENT ON COLUMN streamagg.aggregates.late IS 'What happens to late rows: merge
 COMMENT ON COLUMN streamagg.aggregates.allowed_lateness IS 'How long a window takes rows after its end.';
 COMMENT ON COLUMN streamagg.aggregates.emit IS 'live: all rows show; final: only final ones.';
 COMMENT ON COLUMN streamagg.aggregates.retention IS 'How long windows are kept; NULL: for ever.';
-COMMENT ON COLUMN streamagg.aggregates.since IS 'When it was made: it holds what was committed later.';
+COMMENT ON COLUMN streamagg.aggregates.since IS 'When it was made: without a backfill it holds what was committed later.';
 COMMENT ON COLUMN streamagg.aggregates.rows_in IS 'Accepted rows that it met.';
 COMMENT ON COLUMN streamagg.aggregates.late_rows IS 'Rows late for every window of theirs.';
 COMMENT ON COLUMN streamagg.aggregates.late_pairs IS 'Late pairs of row and window.';
