@@ -293,10 +293,12 @@ CREATE TABLE streamagg.aggregate_progress (
   late_rows    bigint NOT NULL DEFAULT 0,
   late_pairs   bigint NOT NULL DEFAULT 0,
   began        jsonb,
-  included     tstzmultirange NOT NULL DEFAULT '{}'
+  included     tstzmultirange NOT NULL DEFAULT '{}',
+  gone         timestamptz
 ) WITH (fillfactor = 20);
 COMMENT ON TABLE streamagg.aggregate_progress IS 'Counters of each aggregate, written in the transaction of each batch.';
 COMMENT ON COLUMN streamagg.aggregate_progress.began IS 'The offset of each partition that its first batch began at; of other partitions all counts.';
+COMMENT ON COLUMN streamagg.aggregate_progress.gone IS 'Windows that start before may have been dropped by the retention; NULL: none has.';
 COMMENT ON COLUMN streamagg.aggregate_progress.included IS 'Starts of the windows that a backfill has filled with what was before.';
 
 CREATE TABLE streamagg.close_hook (

@@ -98,6 +98,8 @@ rollup_coarsen(const Window *window, const Interval *size, Window *coarser)
 		coarsen_calendar(window, size, coarser);
 		return;
 	}
+	if (window->kind == WINDOW_SESSION)
+		refuse("sessions cannot be rolled up", NULL);
 	if (window->kind != WINDOW_TUMBLE)
 		refuse("only aggregates whose windows do not overlap can be rolled up",
 			   "Roll up an aggregate over streamagg.tumble, date_bin or date_trunc.");

@@ -261,6 +261,8 @@ inspect_expression(Node *node, void *context)
 		refuse("system columns", "Records have none; see the option meta of columns.");
 	if (IsA(node, Aggref))
 		inspect_aggregate((Aggref *) node);
+	if (IsA(node, GroupingFunc))
+		refuse("GROUPING()", "Make an aggregate for each grouping.");
 	if (IsA(node, SQLValueFunction) || check_functions_in_node(node, reads_session, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

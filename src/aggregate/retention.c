@@ -79,7 +79,7 @@ retention_plan(const Window *window, const Interval *length, int64 lateness)
 	longest = window_longest(window);
 	if (longest == PG_INT64_MAX)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("retention is not supported yet for windows of this kind"),
+						errmsg("retention is not supported for sessions"),
 						errhint("Leave it NULL: windows are kept for ever.")));
 	retention.length = run_lateness(length);
 	if (retention.length <= lateness)

@@ -37,6 +37,9 @@ retention_make_room_for(Oid table, const Retention *retention, TimestampTz *star
 /* Windows of the aggregate that start before may be gone; false: none is. */
 extern bool retention_horizon(Oid state, TimestampTz *before);
 
+/* Whether windows of the state are gone already. */
+extern bool retention_has_dropped(Oid state);
+
 /* After a batch of a local stream: wakes the keeper where a partition may go. */
 extern void retention_tend_local(const List *aggregates);
 /* The keeper's, outside a transaction, see worker/tend.c. */

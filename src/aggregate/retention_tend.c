@@ -45,6 +45,19 @@ static CatalogStatement all_states = {
 	{InvalidOid},
 	NULL};
 
+static CatalogStatement note_gone = {
+	"UPDATE streamagg.aggregate_progress SET gone = $2 WHERE state_table = $1"
+	" AND (gone IS NULL OR gone < $2)",
+	2,
+	{REGCLASSOID, TIMESTAMPTZOID},
+	NULL};
+
+static CatalogStatement read_gone = {
+	"SELECT gone FROM streamagg.aggregate_progress WHERE state_table = $1 AND gone IS NOT NULL",
+	1,
+	{REGCLASSOID},
+	NULL};
+
 /* *aggregate: the view. */
 static bool
 horizon_of(Oid state, TimestampTz *before, Oid *aggregate)
@@ -75,6 +88,14 @@ retention_horizon(Oid state, TimestampTz *before)
 	Oid aggregate;
 
 	return horizon_of(state, before, &aggregate);
+}
+
+bool
+retention_has_dropped(Oid state)
+{
+	Datum value = ObjectIdGetDatum(state);
+
+	return catalog_execute(&read_gone, &value, NULL) > 0;
 }
 
 /* ---------------------------------------------------------------- what partition_drop.c asks */
@@ -108,23 +129,26 @@ is_ours(const PartitionExpiry *expiry)
 	return same;
 }
 
-/* From now on DROP of the view takes it along, detached or not. */
+/* It is known that windows are gone; and from now on DROP of the view takes it along, detached or not. */
 static void
-tie_to_view(const PartitionExpiry *expiry)
+note_partition(const PartitionExpiry *expiry)
 {
 	TimestampTz before;
 	ObjectAddress partition;
 	ObjectAddress view;
 	Oid aggregate;
+	Datum values[2] = {ObjectIdGetDatum(expiry->parent)};
 
 	if (!horizon_of(expiry->parent, &before, &aggregate))
 		return;
+	values[1] = TimestampTzGetDatum(before);
+	catalog_execute(&note_gone, values, NULL);
 	ObjectAddressSet(partition, RelationRelationId, expiry->partition);
 	ObjectAddressSet(view, RelationRelationId, aggregate);
 	recordDependencyOn(&partition, &view, DEPENDENCY_AUTO);
 }
 
-static const PartitionRules state_rules = {"drop_windows", horizon, is_ours, tie_to_view};
+static const PartitionRules state_rules = {"drop_windows", horizon, is_ours, note_partition};
 
 /* ---------------------------------------------------------------- who calls */
 

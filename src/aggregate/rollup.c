@@ -23,6 +23,7 @@
 #include "define.h"
 #include "event.h"
 #include "progress.h"
+#include "retention.h"
 #include "rollup.h"
 #include "run.h"
 #include "side.h"
@@ -116,6 +117,13 @@ build(const Oid aggregate, const Interval *size, Request *request)
 	request->timezone = fine->timezone;
 	request->datestyle = fine->datestyle;
 	request->intervalstyle = fine->intervalstyle;
+	if (retention_has_dropped(fine->state))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("windows of aggregate %s have been dropped by its retention", fine->name),
+				 errdetail("The rollup would show a part of them as the whole."),
+				 errhint("Make an aggregate of the query with greater windows, with backfill => "
+						 "'archive'.")));
 	rollup_coarsen(&fine->definition->window, size, &coarser);
 	request->query = rollup_query(fine->definition, &coarser);
 	define_build(request);

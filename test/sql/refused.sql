@@ -46,6 +46,7 @@ SELECT try('SELECT k, count(*) FROM s GROUP BY 1 LIMIT 1');
 SELECT try('SELECT k, count(*) FROM s GROUP BY 1 OFFSET 1');
 SELECT try('SELECT k, rank() OVER (ORDER BY k), count(*) FROM s GROUP BY 1');
 SELECT try('SELECT k, count(*) FROM s GROUP BY GROUPING SETS (1, ())');
+SELECT try('SELECT k, GROUPING(k), count(*) FROM s GROUP BY k');
 SELECT try('SELECT k, n, count(*) FROM s GROUP BY ROLLUP (1, 2)');
 SELECT try('SELECT k, n, count(*) FROM s GROUP BY CUBE (1, 2)');
 SELECT try('SELECT k, generate_series(1, 2), count(*) FROM s GROUP BY 1');

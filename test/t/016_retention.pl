@@ -52,6 +52,7 @@ is(push_hours(0, 1), '2 2', 'rows for what is gone are late');
 is(tables(), '02 04 05', 'and bring nothing back');
 is(sql(q{SELECT late_rows FROM streamagg.aggregates}), 3, 'they are counted');
 is(sql(q{SELECT string_agg(regexp_replace(detail, '.*_', ''), ' ' ORDER BY at) FROM streamagg.events WHERE event = 'drop_windows'}), '00 01', 'events tell what went');
+is(sqlstate_of($node, 'postgres', q{SELECT streamagg.create_rollup('s.late_rollup', 's.a', '2 hours')}), '55000', 'a rollup would begin with a part of its windows');
 
 # The server dies with a partition half detached, and the reader with it.
 $reader->query_safe('BEGIN; SELECT * FROM s.a');
