@@ -139,7 +139,7 @@ OBJS = \
 	src/aggregate/topic.o \
 	src/aggregate/verify.o \
 	src/aggregate/window.o \
-	src/aggregate/window_text.o \
+	src/aggregate/window_query.o src/aggregate/window_text.o \
 	src/aggregate/window_run.o \
 	src/kafka/ask.o \
 	src/kafka/client.o \

@@ -13,6 +13,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_database.h"
 #define compat_owns_relation(relid, role) pg_class_ownercheck(relid, role)
+#define compat_owns_function(function, role) pg_proc_ownercheck(function, role)
 #define compat_owns_database(dbid, role) pg_database_ownercheck(dbid, role)
 #define compat_owns_extension(extid, role) pg_extension_ownercheck(extid, role)
 #define compat_server_aclcheck(server, role, mode) pg_foreign_server_aclcheck(server, role, mode)
@@ -21,7 +22,9 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
 #define compat_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#define compat_owns_function(function, role) object_ownercheck(ProcedureRelationId, function, role)
 #define compat_owns_database(dbid, role) object_ownercheck(DatabaseRelationId, dbid, role)
 #define compat_owns_extension(extid, role) object_ownercheck(ExtensionRelationId, extid, role)
 #define compat_server_aclcheck(server, role, mode)                                                 \

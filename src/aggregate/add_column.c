@@ -97,12 +97,25 @@ name_columns(Addition *addition)
 	definition_name_new_calls(definition, column_names(addition->existing.state));
 }
 
+/* A name for the marker that the state has not: a key may be called so. */
+static char *
+marker_name(const Addition *addition)
+{
+	for (int i = addition->definition->added;; i++)
+	{
+		char *name = psprintf("_known%d", i);
+
+		if (get_attnum(addition->existing.state, name) == InvalidAttrNumber)
+			return name;
+	}
+}
+
 /* Groups that are there have none of the new values, unless all is computed anew. */
 static void
 mark_groups(Addition *addition)
 {
 	Definition *definition = addition->definition;
-	char *marker = psprintf("_known%d", definition->added);
+	char *marker = marker_name(addition);
 
 	for (int i = 0; i < definition->ncalls; i++)
 		if (definition->calls[i].is_new)
@@ -202,6 +215,7 @@ require_new_name(const Addition *addition, const char *name)
 static void
 add(Addition *addition, const char *name, const char *expression, BackfillSource backfill)
 {
+	rules_lock(RowShareLock);
 	addition->source = source_load(addition->view);
 	if (addition->source->definition->window.kind == WINDOW_SESSION)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -280,6 +280,7 @@ backfill_replace(Oid view, const WindowRange *range)
 	Oid stream = source_stream(view);
 	WindowRange kept = *range;
 	Source *source;
+	ListCell *cell;
 	int64 count;
 
 	/* in the order of a batch */
@@ -289,7 +290,8 @@ backfill_replace(Oid view, const WindowRange *range)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	source = source_load(view);
 	source_require_archive(source);
-	target_check(source->state, source->name);
+	foreach (cell, lcons_oid(source->state, side_tables(source->state)))
+		target_check(lfirst_oid(cell), source->name);
 	(void) source_leave_out_expired(source, &kept);
 	count = fill(source, &kept);
 	PopActiveSnapshot();

@@ -3,8 +3,9 @@
  *
  * Which they are follows from the watermark before and after the batch, which is read and written behind
  * the lock of the stream's progress: so each is found once, and what is told of it is part of the
- * transaction that closed it.  closing_late.c finds those that late rows make.  The state is asked only when an end of a window can lie on the way, and then
- * its windows are hopped over by the index of its key, however many groups they have.
+ * transaction that closed it.  The state is asked only when an end of a window can lie on the way, and
+ * then its windows are hopped over by the index of its key, however many groups they have.
+ * closing_late.c finds the windows that late rows make.
  */
 #include "postgres.h"
 

@@ -21,8 +21,8 @@ extern void closing_look_back(List *aggregates, const Batch *batch, TimestampTz 
 
 /*
  * Tells of each window of the aggregates that was not closed at the one closing watermark, or not there,
- * and is closed at the other: by NOTIFY, and to its hook.  In the batch's transaction, behind the progress row's lock, once all
- * rows are in the states.
+ * and is closed at the other: by NOTIFY, and to its hook.  In the batch's transaction, behind the
+ * progress row's lock, once all rows are in the states.
  */
 extern void closing_announce(List *aggregates, TimestampTz before, TimestampTz after);
 

@@ -12,9 +12,6 @@
 #include "closing_parts.h"
 #include "window_run.h"
 
-/* Windows of a calendar may start behind their first rows, where a clock is put back. */
-#define CALENDAR_MARGIN (2 * USECS_PER_DAY)
-
 typedef struct Found
 {
 	TimestampTz start;
@@ -65,7 +62,8 @@ static int
 find_ranges(const Aggregate *aggregate, const Batch *batch, TimestampTz closed, Found **ranges)
 {
 	int64 longest = window_longest(&aggregate->definition->window);
-	int64 margin = aggregate->definition->window.kind == WINDOW_DATE_TRUNC ? CALENDAR_MARGIN : 1;
+	int64 margin =
+		aggregate->definition->window.kind == WINDOW_DATE_TRUNC ? WINDOW_CALENDAR_MARGIN : 1;
 	int count = 0;
 
 	*ranges = NULL;

@@ -18,6 +18,7 @@
 
 #include "rollup.h"
 #include "streamagg.h"
+#include "window_query.h"
 
 static void refuse(const char *reason, const char *hint) pg_attribute_noreturn();
 
@@ -114,37 +115,10 @@ rollup_coarsen(const Window *window, const Interval *size, Window *coarser)
 
 /* ---------------------------------------------------------------- who reads the window */
 
-static bool
-reads_window(Node *node, void *argument)
-{
-	const Definition *definition = argument;
-
-	if (node == NULL)
-		return false;
-	if (equal(node, definition->window_keys[0]))
-		return true;
-	if (definition->window_index && IsA(node, Var) &&
-		((Var *) node)->varno == (int) definition->window_index)
-		return true;
-	return expression_tree_walker(node, reads_window, argument);
-}
-
 static void
-require_window_as_key_only(Definition *definition)
+require_window_as_key_only(const Definition *definition)
 {
-	bool found = false;
-
-	for (int i = definition->nwindow; i < definition->nkeys; i++)
-		found |= reads_window(definition->keys[i].expression, definition);
-	for (int i = 0; i < definition->ncalls; i++)
-	{
-		const Aggref *aggref = definition->calls[i].aggref;
-
-		found |= reads_window((Node *) aggref->args, definition) ||
-				 reads_window((Node *) aggref->aggfilter, definition);
-	}
-	found |= expression_tree_walker((Node *) definition->query->jointree, reads_window, definition);
-	if (found)
+	if (!window_is_key_only(definition))
 		refuse("an aggregate whose rows depend on their window cannot be rolled up",
 			   "Its window stands in WHERE, in a join, in another key or within an aggregate "
 			   "function: greater windows would give other values.");
@@ -159,16 +133,6 @@ typedef struct Change
 } Change;
 
 static Const *
-interval_constant(int64 microseconds)
-{
-	Interval *interval = palloc0(sizeof(Interval));
-
-	interval->time = microseconds;
-	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(interval),
-					 false, false);
-}
-
-static Const *
 text_constant(const char *text)
 {
 	return makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1, CStringGetTextDatum(text), false,
@@ -180,7 +144,7 @@ static Node *
 coarser_key(FuncExpr *key, const Window *coarser)
 {
 	FuncExpr *call = copyObject(key);
-	Const *size = coarser->kind == WINDOW_TUMBLE ? interval_constant(coarser->size)
+	Const *size = coarser->kind == WINDOW_TUMBLE ? window_interval_constant(coarser->size)
 												 : text_constant(coarser->unit);
 
 	linitial(call->args) = size;
@@ -218,10 +182,8 @@ change_function(Query *query, const Change *change)
 		else if (IsA(argument, NamedArgExpr) && ((NamedArgExpr *) argument)->argnumber == 0)
 			time = (Node *) ((NamedArgExpr *) argument)->arg;
 	}
-	call->args =
-		list_make3(time, interval_constant(change->coarser->size),
-				   makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
-							 TimestampTzGetDatum(change->coarser->origin), false, FLOAT8PASSBYVAL));
+	call->args = list_make3(time, window_interval_constant(change->coarser->size),
+							window_time_constant(change->coarser->origin));
 }
 
 char *

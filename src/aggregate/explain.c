@@ -90,6 +90,8 @@ describe_partial(const Definition *definition, const Call *call, int number)
 static char *
 describe_column(const Definition *definition, const char *name)
 {
+	ListCell *cell;
+
 	for (int i = 0; i < definition->nkeys; i++)
 		if (strcmp(definition->keys[i].column, name) == 0)
 			return psprintf("key, %s", expression_text(definition, definition->keys[i].expression));
@@ -97,6 +99,9 @@ describe_column(const Definition *definition, const char *name)
 		for (int j = 0; j < definition->calls[i].rule->count; j++)
 			if (strcmp(definition->calls[i].columns[j], name) == 0)
 				return describe_partial(definition, &definition->calls[i], j);
+	foreach (cell, definition_known_columns(definition))
+		if (strcmp(lfirst(cell), name) == 0)
+			return "whether the group has all rows in the columns added with it";
 	if (strcmp(name, "updated_at") == 0)
 		return "start of the transaction that changed the group last";
 	if (definition->nkeys == 0 && strcmp(name, REWRITE_SINGLE_KEY) == 0)

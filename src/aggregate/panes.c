@@ -14,46 +14,11 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
 #include "parser/parsetree.h"
-#include "utils/timestamp.h"
 
-#include "compat.h"
 #include "panes.h"
 #include "streamagg.h"
+#include "window_query.h"
 #include "window_run.h"
-
-/* Whether the expression has a column of the window function. */
-static bool
-reads_window(const Definition *definition, Node *node)
-{
-	Query *query = copyObject(definition->query);
-	Node *flat = compat_flatten_join_alias_vars(query, copyObject(node));
-
-	return bms_is_member(definition->window_index, pull_varnos(NULL, flat));
-}
-
-static bool
-is_read_by_keys_alone(const Definition *definition)
-{
-	if (reads_window(definition, (Node *) definition->query->jointree))
-		return false;
-	for (int i = definition->nwindow; i < definition->nkeys; i++)
-		if (reads_window(definition, definition->keys[i].expression))
-			return false;
-	for (int i = 0; i < definition->ncalls; i++)
-		if (reads_window(definition, (Node *) definition->calls[i].aggref))
-			return false;
-	return true;
-}
-
-static Const *
-interval_constant(int64 microseconds)
-{
-	Interval *interval = palloc0(sizeof(Interval));
-
-	interval->time = microseconds;
-	return makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval), IntervalPGetDatum(interval),
-					 false, false);
-}
 
 /* streamagg.tumble(ts, pane) in place of the call. */
 static FuncExpr *
@@ -63,9 +28,8 @@ tumble_call(const Definition *definition, Node *call)
 	List *name = list_make2(makeString(STREAMAGG_NAME), makeString("tumble"));
 	Window pane = window_pane(&definition->window);
 	FuncExpr *folded = castNode(FuncExpr, eval_const_expressions(NULL, copyObject(call)));
-	Const *origin = makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
-							  TimestampTzGetDatum(pane.origin), false, FLOAT8PASSBYVAL);
-	List *arguments = list_make3(linitial(folded->args), interval_constant(pane.size), origin);
+	List *arguments = list_make3(linitial(folded->args), window_interval_constant(pane.size),
+								 window_time_constant(pane.origin));
 	FuncExpr *found = makeFuncExpr(LookupFuncName(name, lengthof(types), types, false), RECORDOID,
 								   arguments, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 
@@ -79,7 +43,7 @@ panes_definition(const Definition *definition)
 	Definition *panes;
 	RangeTblFunction *function;
 
-	if (!window_is_multiple(&definition->window) || !is_read_by_keys_alone(definition))
+	if (!window_is_multiple(&definition->window) || !window_is_key_only(definition))
 		return NULL;
 	panes = palloc(sizeof(Definition));
 	*panes = *definition;

@@ -106,26 +106,27 @@ horizon(const PartitionExpiry *expiry, TimestampTz *before)
 	return retention_horizon(expiry->parent, before);
 }
 
-/* It has the parent's owner and columns. */
+/* It has the parent's owner and none but its columns, of which some may have come since it was detached. */
 static bool
 is_ours(const PartitionExpiry *expiry)
 {
-	Relation parent = try_relation_open(expiry->parent, AccessShareLock);
-	bool same = parent && stream_owner(expiry->partition) == stream_owner(expiry->parent);
+	Relation partition = try_relation_open(expiry->partition, AccessShareLock);
+	bool same = partition && get_rel_name(expiry->parent) != NULL &&
+				stream_owner(expiry->partition) == stream_owner(expiry->parent);
 
-	for (int i = 0; same && i < RelationGetNumberOfAttributes(parent); i++)
+	for (int i = 0; same && i < RelationGetNumberOfAttributes(partition); i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(parent), i);
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(partition), i);
 		AttrNumber number;
 
 		if (att->attisdropped)
 			continue;
-		number = get_attnum(expiry->partition, NameStr(att->attname));
-		same = AttributeNumberIsValid(number) &&
-			   get_atttype(expiry->partition, number) == att->atttypid;
+		number = get_attnum(expiry->parent, NameStr(att->attname));
+		same =
+			AttributeNumberIsValid(number) && get_atttype(expiry->parent, number) == att->atttypid;
 	}
-	if (parent)
-		relation_close(parent, NoLock);
+	if (partition)
+		relation_close(partition, NoLock);
 	return same;
 }
 

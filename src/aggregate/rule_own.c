@@ -2,7 +2,8 @@
  * rule_own.c - streamagg.create_merge_rule() and drop_merge_rule(): rules of one's own.
  *
  * Who may call them says the grant to streamagg_admin.  A rule belongs to its aggregate function, which
- * neither PostgreSQL nor an extension has one for.  Rules are read whenever aggregates are loaded, so one
+ * neither PostgreSQL nor an extension has one for.  It runs as the owners of streams that call the
+ * function, as the function does, so it is for the function's owner to make.  Rules are read whenever aggregates are loaded, so one
  * that is used stays; a lock on the table keeps create_aggregate() and drop_merge_rule() apart.
  */
 #include "postgres.h"
@@ -22,6 +23,7 @@
 #include "utils/syscache.h"
 
 #include "catalog.h"
+#include "compat.h"
 #include "rule_template.h"
 #include "rules.h"
 #include "stream.h"
@@ -155,6 +157,15 @@ signature_of(Oid aggregate)
 	return signature;
 }
 
+static void
+require_owner(Oid aggregate)
+{
+	if (!compat_owns_function(aggregate, GetUserId()))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("must be owner of function %s", format_procedure(aggregate)),
+						errdetail("Its rule runs as the owners of the streams that call it.")));
+}
+
 /* One that its combine function merges has a rule, too. */
 static void
 refuse_second_rule(Oid aggregate)
@@ -220,8 +231,8 @@ store_rule(Oid aggregate, const Texts *texts, const char *final)
 }
 
 /*
- * streamagg.create_merge_rule(aggregate, partials, merges, final).  Errors: 42809 for no aggregate, 42710
- * when it has a rule, 22023 for lists that do not fit, 42P17 and 42804 for templates that do not.
+ * streamagg.create_merge_rule(aggregate, partials, merges, final).  Errors: 42809 for no aggregate, 42501 for
+ * others than its owner, 42710 when it has a rule, 22023 for lists that do not fit, 42P17 and 42804 for templates that do not.
  */
 Datum
 streamagg_create_merge_rule(PG_FUNCTION_ARGS)
@@ -244,6 +255,7 @@ streamagg_create_merge_rule(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("there must be as many merges as partials")));
 	signature = signature_of(aggregate);
+	require_owner(aggregate);
 	rules_lock(ShareRowExclusiveLock);
 	catalog_execute(&forget_dropped, NULL, NULL);
 	refuse_second_rule(aggregate);

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -16,7 +17,19 @@
 #include "rules.h"
 #include "streamagg.h"
 
-/* The name is looked for first, quoted or not: that is cheaper than to look a signature up. */
+/* The rule under the function's own text, which nearly every rule is stored under. */
+static CatalogStatement find_by_text = {
+	"SELECT r.partials, r.merges, r.final, r.parts, NULL::text FROM streamagg.merge_rules r"
+	" WHERE r.aggregate = $2 AND r.extension IS NULL"
+	" AND pg_catalog.to_regprocedure(r.aggregate) = $1::pg_catalog.regprocedure",
+	2,
+	{OIDOID, TEXTOID},
+	NULL};
+
+/*
+ * Under any other: of an extension, or quoted otherwise.  The name is looked for first, quoted or not:
+ * that is cheaper than to look a signature up.
+ */
 static CatalogStatement find_rule = {
 	"SELECT r.partials, r.merges, r.final, r.parts, p.place FROM streamagg.merge_rules r"
 	" LEFT JOIN (pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = "
@@ -62,17 +75,36 @@ strings(int column, int *count, const char *place)
 	return found;
 }
 
+/* As the script has PostgreSQL's own, and create_merge_rule() stores all others; with the safe search_path. */
+static char *
+stored_text(Oid aggregate)
+{
+	if (get_func_namespace(aggregate) == PG_CATALOG_NAMESPACE)
+		return psprintf("pg_catalog.%s", format_procedure(aggregate));
+	return format_procedure_qualified(aggregate);
+}
+
+/* The rule is in the result of SPI. */
+static bool
+find(Oid aggregate)
+{
+	Datum arguments[2] = {ObjectIdGetDatum(aggregate), CStringGetTextDatum(stored_text(aggregate))};
+
+	if (catalog_run(&find_by_text, arguments, NULL) > 0)
+		return true;
+	arguments[1] = CStringGetTextDatum(get_func_name(aggregate));
+	return catalog_run(&find_rule, arguments, NULL) > 0;
+}
+
 Rule *
 rules_read(Oid aggregate)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Datum arguments[2] = {ObjectIdGetDatum(aggregate),
-						  CStringGetTextDatum(get_func_name(aggregate))};
 	Rule *rule = NULL;
 	CatalogScope scope;
 
 	catalog_enter(&scope);
-	if (catalog_run(&find_rule, arguments, NULL) > 0)
+	if (find(aggregate))
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 		const char *place = catalog_string(0, 5);

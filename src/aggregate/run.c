@@ -1,8 +1,7 @@
 /*
  * run.c - runs the aggregates of a stream over a batch.
  *
- * Late rows are judged here, once a row and aggregate, by the same window functions that the SQL
- * uses: a late row that is to be dropped is left out of the scan, so the executor never sees it.
+ * Late rows that are to be dropped are left out of the scan (late.c), so the executor never sees them.
  * Counts are over the accepted rows, before WHERE, joins and HAVING, so they do not depend on the
  * plan.
  */

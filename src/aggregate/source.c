@@ -25,10 +25,7 @@
 #include "source.h"
 #include "stream.h"
 #include "streamagg.h"
-
-/* Windows of a calendar may start some hours behind their first rows, where a clock is put back. */
-#define CALENDAR_MARGIN (2 * USECS_PER_DAY)
-#define LONGEST_CALENDAR_WINDOW (368 * USECS_PER_DAY)
+#include "window_run.h"
 
 static CatalogStatement find_stream = {
 	"SELECT stream, state_table FROM streamagg.aggregate_catalog WHERE aggregate = $1",
@@ -252,8 +249,7 @@ static void
 append_range(StringInfo sql, const Source *source, const WindowRange *range)
 {
 	const Window *window = &source->definition->window;
-	bool calendar = window->kind == WINDOW_DATE_TRUNC;
-	int64 longest = calendar ? LONGEST_CALENDAR_WINDOW : window->size;
+	int64 longest = window_longest(window);
 	WindowRange wide = *range;
 
 	/* a session is known by its neighbours */
@@ -263,8 +259,9 @@ append_range(StringInfo sql, const Source *source, const WindowRange *range)
 		appendStringInfoString(
 			sql, source_range_sql(range, window_start_sql(window, source->event_time)));
 	if (!TIMESTAMP_IS_NOEND(wide.from))
-		wide.from =
-			wide.from < MIN_TIMESTAMP + CALENDAR_MARGIN ? DT_NOBEGIN : wide.from - CALENDAR_MARGIN;
+		wide.from = wide.from < MIN_TIMESTAMP + WINDOW_CALENDAR_MARGIN
+						? DT_NOBEGIN
+						: wide.from - WINDOW_CALENDAR_MARGIN;
 	if (!TIMESTAMP_IS_NOBEGIN(wide.to))
 		wide.to = wide.to > END_TIMESTAMP - longest ? DT_NOEND : wide.to + longest;
 	appendStringInfoString(sql, source_range_sql(&wide, source->event_time));

@@ -28,6 +28,9 @@ typedef struct Window
 	char *zone;
 } Window;
 
+/* Windows of a calendar may start some hours behind their first rows, where a clock is put back. */
+#define WINDOW_CALENDAR_MARGIN (2 * USECS_PER_DAY)
+
 /* Whether a row may fall in several of them, or in none. */
 static inline bool
 window_is_multiple(const Window *window)

@@ -64,6 +64,16 @@ SELECT streamagg.add_column('a', 'numbers', 'count(number)', 'archive');
 SELECT accepted FROM streamagg.push('s', ARRAY['{"k": "a", "n": 4, "x": 7, "ts": "2024-05-01T10:08:50Z"}']);
 SELECT window_start, k, c, total, numbers FROM a WHERE window_start >= '2024-05-01 10:08' ORDER BY 1, 2;
 TABLE problems;
+-- a key that is called as a marker might be; and what it shows of the state
+SELECT streamagg.create_aggregate('named', 'SELECT k AS _known1, count(*) AS c FROM s GROUP BY 1');
+SELECT streamagg.add_column('named', 'least', 'min(x)');
+SELECT line FROM streamagg.explain('named') WHERE part = 'state';
+-- no rule goes that it is about to use
+BEGIN;
+SELECT streamagg.add_column('named', 'greatest', 'max(x)');
+SELECT mode FROM pg_locks WHERE relation = 'streamagg.merge_rules'::regclass AND pid = pg_backend_pid() ORDER BY 1;
+ROLLBACK;
+SELECT streamagg.drop_aggregate('named');
 -- refused
 SELECT streamagg.add_column('a', 'total', 'max(number)');
 SELECT streamagg.add_column('a', 'is_final', 'max(number)');

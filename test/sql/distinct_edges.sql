@@ -42,6 +42,11 @@ SELECT streamagg.push('s', ARRAY[m('a', 'z', 1, '1', '00:06'), m('a', 'new', 5, 
 SELECT c, people, s, a FROM visits WHERE k = 'a' ORDER BY 1;
 SELECT * FROM streamagg.verify('visits');
 
+-- a rule on a side table is refused, as one on the state is
+CREATE RULE r AS ON INSERT TO visits_distinct DO ALSO SELECT 1;
+SELECT streamagg.push('s', ARRAY[m('a', 'y', 1, '1', '00:06')]);
+SELECT streamagg.backfill('visits');
+DROP RULE r ON visits_distinct;
 -- what was tampered with is seen in the state and put right from the archive; what is in a side table only is put right, too
 DELETE FROM visits_distinct WHERE value = 'x';
 INSERT INTO visits_distinct_2 VALUES ('2024-01-01 00:00:00Z', 'a', 77);

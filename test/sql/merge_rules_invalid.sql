@@ -101,6 +101,11 @@ SET ROLE rules_nobody;
 SELECT try('geometric_mean(float8)', '{sum($1)}', '{$1 + $2}', '$1');
 SELECT streamagg.drop_merge_rule('geometric_mean(float8)');
 INSERT INTO streamagg.merge_rules (aggregate, partials, merges, final) VALUES ('a', '{}', '{}', '');
+-- nor who has not made the function: a rule runs wherever it is called
+SET ROLE rules_admin;
+SELECT try(a, '{sum($1)}', '{$1 + $2}', '$1') FROM unnest(ARRAY['geometric_mean(float8)', 'string_agg(text,text)']) a;
+RESET ROLE;
+ALTER AGGREGATE geometric_mean(float8) OWNER TO rules_admin;
 SET ROLE rules_admin;
 SELECT try('geometric_mean(float8)', '{sum($1)}', '{$1 + $2}', '$1');
 DELETE FROM streamagg.merge_rules;

@@ -67,6 +67,12 @@ SET ROLE rights_reader;
 SELECT relname, told(format('TABLE streamagg.%I', relname)), told(format('DELETE FROM streamagg.%I', relname)) FROM pg_class
 WHERE relnamespace = 'streamagg'::regnamespace AND relkind IN ('r', 'v') AND relname <> 'merge_rules' ORDER BY relkind, relname;
 SELECT aggregate, rows_in, groups FROM streamagg.aggregates WHERE stream = 's'::regclass ORDER BY aggregate::text;
+-- it counts states, nothing else: a view would run its author's functions as somebody else
+CREATE FUNCTION pg_temp.who() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', current_user; RETURN true; END $$;
+CREATE TEMP VIEW lured AS SELECT 1 AS x WHERE pg_temp.who();
+SELECT streamagg.count_groups(t) FROM unnest(ARRAY['lured', 'pg_authid', 'streamagg.key_store', 's']::regclass[]) t;
+DROP VIEW lured;
+DROP FUNCTION pg_temp.who();
 SELECT topic, next_offset FROM streamagg.partitions WHERE stream = 's'::regclass;
 SELECT told('SELECT streamagg.stop(''remote'')');
 -- the operator starts and stops any stream, and reads; but feeds none
