@@ -76,25 +76,12 @@ require_known(const Source *fine)
 	}
 }
 
-/* A greater window of which a part is gone would show too little, and look like the others. */
-static void
-leave_out_gone(const Source *fine, RollupSide *from)
-{
-	from->kept = (WindowRange){DT_NOBEGIN, DT_NOEND};
-	if (source_leave_out_expired(fine, &from->kept))
-		ereport(NOTICE,
-				(errmsg("windows that start before %s are left out",
-						timestamptz_to_str(from->kept.from)),
-				 errdetail("Windows of aggregate %s may be gone by its retention.", fine->name),
-				 errhint("streamagg.backfill() computes them from an archive.")));
-}
-
 /* Behind the progress row: states and offsets as of one batch. */
 static void
 fill(const Source *fine, const Request *request)
 {
-	RollupSide from = {.definition = fine->definition, .state = fine->state};
-	RollupSide to = {.state = request->state};
+	RollupSide from = {fine->definition, fine->state};
+	RollupSide to = {NULL, request->state};
 	Definition *definition;
 	Source *coarse;
 	Datum values[3] = {ObjectIdGetDatum(fine->state), ObjectIdGetDatum(request->state),
@@ -111,7 +98,6 @@ fill(const Source *fine, const Request *request)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	require_known(fine);
-	leave_out_gone(fine, &from);
 	rollup_fill(&from, &to);
 	SPI_finish();
 	PopActiveSnapshot();

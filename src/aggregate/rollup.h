@@ -6,7 +6,6 @@
 
 #include "definition.h"
 #include "retention.h"
-#include "source.h"
 
 /*
  * The window of this size that is made of the others.  Errors: 0A000 for windows that cannot be put
@@ -23,12 +22,11 @@ typedef struct RollupSide
 	const Definition *definition;
 	Oid state;
 	Retention retention;
-	WindowRange kept; /* starts of windows of which nothing can be gone by the retention */
 } RollupSide;
 
 /*
- * Fills a new state table from the state of the aggregate that it rolls up, with the greater windows that
- * start in what is kept of that one; both definitions have the same keys and calls.  Behind the stream's progress row, within SPI, as the stream's owner.
+ * Fills a new state table from the state of the aggregate that it rolls up; both definitions have the same
+ * keys and calls.  Behind the stream's progress row, within SPI, as the stream's owner.
  */
 extern void rollup_fill(const RollupSide *fine, const RollupSide *coarse);
 

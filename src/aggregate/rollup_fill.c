@@ -30,7 +30,6 @@ typedef struct Filling
 	const Definition *coarse;
 	const char *coarse_state;
 	Oid state; /* makes the names of the tables between unique */
-	const WindowRange *kept;
 } Filling;
 
 static char *
@@ -38,14 +37,6 @@ round_name(const Filling *filling, int round)
 {
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(filling->state)),
 									  psprintf("_streamagg_rollup_%u_%d", filling->state, round));
-}
-
-/* The start of the greater window that a row of the fine state, or of its side tables, belongs to. */
-static char *
-coarse_start(const Filling *filling)
-{
-	return window_start_sql(&filling->coarse->window,
-							psprintf("s.%s", quote_identifier(filling->fine->keys[0].column)));
 }
 
 /* Each state as it is, its group's number, and its own number within the group. */
@@ -61,9 +52,10 @@ first_round(const Filling *filling, const char *fine_state)
 	initStringInfo(&keys);
 	for (int i = 0; i < fine->nkeys; i++)
 	{
-		const char *from = i == 0 ? coarse_start(filling)
-								  : psprintf("s.%s", quote_identifier(fine->keys[i].column));
+		const char *from = psprintf("s.%s", quote_identifier(fine->keys[i].column));
 
+		if (i == 0)
+			from = window_start_sql(&coarse->window, from);
 		appendStringInfo(&columns, "%s AS %s, ", from, quote_identifier(coarse->keys[i].column));
 		appendStringInfo(&keys, "%s%s", i ? ", " : "", from);
 	}
@@ -72,10 +64,8 @@ first_round(const Filling *filling, const char *fine_state)
 			appendStringInfo(&columns, "s.%s AS %s, ", quote_identifier(fine->calls[i].columns[j]),
 							 quote_identifier(coarse->calls[i].columns[j]));
 	return psprintf("SELECT %s pg_catalog.dense_rank() OVER (ORDER BY %s) AS _group,"
-					" pg_catalog.row_number() OVER (PARTITION BY %s) AS _number FROM %s s"
-					" WHERE true%s",
-					columns.data, keys.data, keys.data, fine_state,
-					source_range_sql(filling->kept, coarse_start(filling)));
+					" pg_catalog.row_number() OVER (PARTITION BY %s) AS _number FROM %s s",
+					columns.data, keys.data, keys.data, fine_state);
 }
 
 /* Every second with the one behind it. */
@@ -164,16 +154,15 @@ take_values(const Filling *filling, int side)
 	initStringInfo(&columns);
 	for (int i = 0; i < part->nkeys; i++)
 	{
-		const char *from = i == 0 ? coarse_start(filling)
-								  : psprintf("s.%s", quote_identifier(part->keys[i].column));
+		const char *from = psprintf("s.%s", quote_identifier(part->keys[i].column));
 
+		if (i == 0 && part->nwindow > 0)
+			from = window_start_sql(&filling->coarse->window, from);
 		appendStringInfo(&columns, "%s%s AS _k%d", i ? ", " : "", from, i + 1);
 	}
-	upsert =
-		rewrite_distinct_from(filling->coarse, side, filling->coarse_state,
-							  psprintf("(SELECT %s FROM %s s WHERE true%s) i WHERE true",
-									   columns.data, filling->fine->sides[side - 1],
-									   source_range_sql(filling->kept, coarse_start(filling))));
+	upsert = rewrite_distinct_from(filling->coarse, side, filling->coarse_state,
+								   psprintf("(SELECT %s FROM %s s) i WHERE true", columns.data,
+											filling->fine->sides[side - 1]));
 	if (SPI_execute(rewrite_upsert_sql(upsert, upsert->insert, NULL), false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not fill %s", filling->coarse_state);
 }
@@ -182,7 +171,7 @@ void
 rollup_fill(const RollupSide *fine, const RollupSide *coarse)
 {
 	Filling filling = {fine->definition, coarse->definition, stream_name(coarse->state),
-					   coarse->state, &fine->kept};
+					   coarse->state};
 	char *round = round_name(&filling, 0);
 
 	define_run(psprintf("CREATE UNLOGGED TABLE %s AS %s", round,

@@ -84,16 +84,6 @@ SELECT window_start, c FROM young_2 ORDER BY 1;
 SELECT streamagg.backfill('young_2', '2024-03-30 22:15', '2024-03-30 23:15');
 TABLE problems;
 SELECT window_start, c FROM young_2 ORDER BY 1;
--- of an aggregate with a retention: what may be gone, be it still there or not, is no part of a greater window
-CREATE FOREIGN TABLE r (ts timestamptz NOT NULL) SERVER rollup OPTIONS (event_time 'ts', watermark_delay '0 s');
-SELECT keep('r');
-SELECT streamagg.create_aggregate('parts', 'SELECT w.window_start, count(*) AS c, count(DISTINCT date_part(''minute'', ts)) AS d FROM r, streamagg.tumble(ts, ''10 min'') w GROUP BY 1', retention => '2 h');
-SELECT sum(feed('r', jsonb_build_object('ts', '2024-01-01 ' || t))) FROM unnest('{13:05,13:55,13:58,14:05,14:15,15:05,15:05,16:05}'::text[]) t;
-SELECT streamagg.create_rollup('whole', 'parts', '1 h');
-SELECT window_start, c, d, (SELECT count(*) FROM whole_distinct v WHERE v.window_start = w.window_start) AS values FROM whole w ORDER BY 1;
-SELECT streamagg.backfill('whole', '2024-01-01 13:00');
-SELECT window_start, c, d FROM whole ORDER BY 1;
-DROP FOREIGN TABLE r CASCADE;
 SET client_min_messages = warning;
 DROP FOREIGN TABLE s CASCADE;
 DROP SCHEMA rollup CASCADE;
