@@ -276,7 +276,8 @@ def record_of(rng, group, pools, number, moment, broken):
 # ---------------------------------------------------------------- a group
 
 
-def group(seed, number, abilities):
+def group(seed, number, abilities, **fixed):
+    """fixed: what is not left to chance."""
     rng = random.Random(f"{seed}/{number}")
     zone, change = rng.choice(ZONES)
     grid = rng.choice(GRIDS)
@@ -292,15 +293,15 @@ def group(seed, number, abilities):
         "timezone": rng.choice((zone, "UTC", "Asia/Kathmandu")),
         "datestyle": rng.choice(("ISO, MDY", "SQL, DMY", "German, DMY")),
         "dims": [(rng.choice((0, 1, 2, 3, None)), rng.choice(("a", "b", None)), rng.randrange(4))
-                 for _ in range(rng.choice((0, 3, 8)))]}
+                 for _ in range(rng.choice((0, 3, 8)))], "server": "local", "options": {}, **fixed}
     if made["poison"]:
         made |= {"dedup": False, "on_violation": "quarantine", "partitions": 1}
-    large = number % 20 == 5
+    large = number % 20 == 5 and not fixed
     count = 3 if large else PER_GROUP
     makers = Definitions(rng, made, abilities)
     made["definitions"] = [makers.poison(0) if made["poison"] and n == 0 else makers.make(n)
                            for n in range(count)]
-    made["records"] = records_of(rng, made, rng.randint(1050, 1300) if large
-                                 else rng.choice((4, 12, 20, 40)))
-    made["ways"] = [0, 1, 2, 3] if large else [0, 1, 3]
+    size = rng.randint(1050, 1300) if large else rng.choice((4, 12, 20, 40))
+    made["records"] = records_of(rng, made, made.get("size", size))
+    made["ways"] = made.get("ways") or ([0, 1, 2, 3] if large else [0, 1, 3])
     return made

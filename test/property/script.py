@@ -125,7 +125,8 @@ def settings(group):
 
 def options(group, way):
     given = {"event_time": "ts", "watermark_delay": f"{group['delay']} us",
-             "on_decode_error": group["on_decode"], "on_violation": group["on_violation"]}
+             "on_decode_error": group["on_decode"], "on_violation": group["on_violation"],
+             **group["options"]}
     if group["dedup"]:
         given["dedup_key"] = "dk"
     if group["archive"][way]:
@@ -156,7 +157,7 @@ def make(group):
     sql += copy_rows("records", [(str(n), str(r["p"]), escaped(r["message"]))
                                  for n, r in enumerate(group["records"])])
     for way in group["ways"]:
-        sql += (f"CREATE FOREIGN TABLE s{way} ({ddl(group['columns'])}) SERVER local "
+        sql += (f"CREATE FOREIGN TABLE s{way} ({ddl(group['columns'])}) SERVER {group['server']} "
                 f"OPTIONS ({options(group, way)});\n")
     sql += f"CREATE TABLE plain (LIKE s{group['ways'][0]});\n"
     sql += copy_rows("plain", [plain_row(group, r) for r in group["records"] if not r["broken"]])
