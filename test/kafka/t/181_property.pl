@@ -1,5 +1,5 @@
 # Generated cases (test/property) over topics, read by workers: between the portions of the records, and while
-# they are read, streams are stopped and started, workers killed by kill -9, and the server stopped in the
+# they are read, rollups and columns are added, streams are stopped and started, workers killed by kill -9, and the server stopped in the
 # middle of it.  Views, counters and archives are what plain queries say.  STREAMAGG_SEED repeats the cases.
 use strict;
 use warnings;
@@ -60,15 +60,18 @@ foreach my $stream (@streams)
     $stream->{portion} = 1 + int(@{ $stream->{lines} } / @plan);
     $stream->{producer} = $kafka->producer($stream->{topic}, '--json');
 }
-foreach my $event (@plan)
+foreach my $number (0 .. $#plan)
 {
     $kafka->hand_over($_->{producer}, splice @{ $_->{lines} }, 0, $_->{portion}) foreach @streams;
     call('start');    # what was stopped meets the portion that came meanwhile
-    $happens{$event}->();
+    # steps 0 to 2 in the middle, while there is something to read
+    topic_py('begin', $_) foreach grep { $number == int(($_ + 1) * @plan / 4) } 0 .. 2;
+    $happens{ $plan[$number] }->();
 }
 $kafka->end_producer($_->{producer}) foreach @streams;
 call('start');
 call('wait_for', q{, '2 min'});
+topic_py('begin', 3);
 is(sql(q{SELECT string_agg(state, ' ') FROM streamagg.streams}), 'running running', 'both run');
 is(sum(map { scalar @{ $_->{lines} } } @streams), 0, 'all was sent');
 cmp_ok(sql('SELECT min(n) FROM (SELECT max(batch) AS n FROM streamagg.batches GROUP BY stream) x'), '>=', $times, 'in several batches');
