@@ -139,12 +139,17 @@ alter_state(const Addition *addition)
 
 /* ---------------------------------------------------------------- the definition */
 
-/* As the text of the definition view is read: names mean PostgreSQL's own, or are qualified. */
+/*
+ * As the text of the definition view is read: names mean PostgreSQL's own, or are qualified.  But the
+ * expression's constants mean what they would have meant in the query; those of the text are in no need
+ * of settings, as it was printed under neutral ones.
+ */
 static void
 analyze(Addition *addition, const char *name, const char *expression)
 {
 	ErrorContextCallback callback = {error_context_stack, expression_place_error,
 									 pstrdup(expression)};
+	const Source *source = addition->source;
 	Node *parsed = expression_parse(expression);
 	Query *query;
 
@@ -154,7 +159,9 @@ analyze(Addition *addition, const char *name, const char *expression)
 						errhint("It stands in the SELECT list of the aggregate's query, such as "
 								"max(amount).")));
 	error_context_stack = &callback;
+	run_apply_settings(source->timezone, source->datestyle, source->intervalstyle);
 	query = definition_parse_with(define_text(addition->existing.query_view), parsed, name);
+	run_apply_neutral_settings();
 	error_context_stack = callback.previous;
 	addition->definition = definition_analyze(query);
 	addition->definition->added = addition->source->definition->added + 1;

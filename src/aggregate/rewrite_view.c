@@ -119,6 +119,63 @@ over_state(Node *node, void *argument)
 					errhint("A column that depends on a grouped primary key does not suffice.")));
 }
 
+/* ---------------------------------------------------------------- what is not known of a group */
+
+typedef struct Markers
+{
+	const ViewContext *context;
+	List *found; /* of the calls in an expression, each once, as columns */
+} Markers;
+
+static bool
+find_markers(Node *node, void *argument)
+{
+	Markers *markers = argument;
+	const Definition *definition = markers->context->definition;
+	ListCell *cell;
+
+	if (node == NULL)
+		return false;
+	for (int i = 0; i < definition->ncalls; i++)
+	{
+		if (definition->calls[i].known == NULL || !equal(node, definition->calls[i].aggref))
+			continue;
+		foreach (cell, definition_known_columns(definition))
+			if (strcmp(lfirst(cell), definition->calls[i].known) == 0)
+				markers->found = list_append_unique(
+					markers->found,
+					state_column(markers->context, definition->nkeys + definition->ncalls + 3 +
+													   foreach_current_index(cell)));
+	}
+	return expression_tree_walker(node, find_markers, argument);
+}
+
+/* NULL as a whole where a call is not known: coalesce() would make a value of a part. */
+static Expr *
+if_known(Expr *output, ViewContext *context)
+{
+	Node *value = over_state((Node *) output, context);
+	Markers markers = {context, NIL};
+	CaseExpr *choice;
+	CaseWhen *when;
+
+	(void) find_markers((Node *) output, &markers);
+	if (markers.found == NIL)
+		return (Expr *) value;
+	when = makeNode(CaseWhen);
+	when->expr = make_ands_explicit(markers.found);
+	when->result = (Expr *) value;
+	when->location = -1;
+	choice = makeNode(CaseExpr);
+	choice->casetype = exprType(value);
+	choice->casecollid = exprCollation(value);
+	choice->args = list_make1(when);
+	choice->defresult =
+		(Expr *) makeNullConst(choice->casetype, exprTypmod(value), choice->casecollid);
+	choice->location = -1;
+	return (Expr *) choice;
+}
+
 /* Those that the query shows, over the stored values. */
 static List *
 add_outputs(List *targets, ViewContext *context)
@@ -130,8 +187,7 @@ add_outputs(List *targets, ViewContext *context)
 		TargetEntry *target = lfirst_node(TargetEntry, cell);
 
 		if (!target->resjunk)
-			rewrite_add_target(&targets, over_state((Node *) target->expr, context),
-							   target->resname);
+			rewrite_add_target(&targets, (Node *) if_known(target->expr, context), target->resname);
 	}
 	return targets;
 }

@@ -39,7 +39,6 @@ PG_FUNCTION_INFO_V1(streamagg_nearly_equal);
 
 /* Sums of the same floats in another order. */
 #define TOLERANCE "1e-9"
-#define UNLESS_NOISE "streamagg.unless_noise("
 #define TOLERANCE_OF_REAL "1e-6" /* rounding to float4 may go either way */
 
 /* ---------------------------------------------------------------- what the archive says */
@@ -53,6 +52,19 @@ is_of_moments(const Call *call)
 	return strncmp(call->rule->partials[0], name, strlen(name)) == 0;
 }
 
+/* NULL for a statistic, of this state, that is nothing but rounding. */
+static char *
+unless_noise(const Call *call, const char *value, const char *moments)
+{
+	char *sql = psprintf("streamagg.unless_noise(%s, %s)", value, moments);
+
+	/* the difference of two terms, one of them the average of y: where they are nearly the same, rounding */
+	if (strcmp(get_func_name(call->aggref->aggfnoid), "regr_intercept") == 0)
+		sql = psprintf("CASE WHEN abs(%s) >= 1e-4 * abs((%s)[4]) / nullif((%s)[1], 0) THEN %s END",
+					   value, moments, moments, sql);
+	return sql;
+}
+
 /* What is nothing but rounding does not count in the stored values, either. */
 static void
 leave_out_noise(const Definition *definition)
@@ -62,7 +74,7 @@ leave_out_noise(const Definition *definition)
 		{
 			Rule *rule = definition->calls[i].rule;
 
-			rule->final = psprintf(UNLESS_NOISE "%s, $1)", rule->final);
+			rule->final = unless_noise(&definition->calls[i], rule->final, "$1");
 		}
 }
 
@@ -81,7 +93,7 @@ plain_call(const Call *call, int number)
 	if (function == F_SUM_FLOAT4)
 		return psprintf("(pg_catalog.sum(%s%s::float8)%s)::real", distinct, arguments[0], filter);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "%s%s(%s%s", is_of_moments(call) ? UNLESS_NOISE : "",
+	appendStringInfo(&sql, "%s(%s%s",
 					 quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
 												get_func_name(function)),
 					 aggref->aggstar ? "*" : "", distinct);
@@ -89,10 +101,11 @@ plain_call(const Call *call, int number)
 		appendStringInfo(&sql, "%s%s%s", i ? ", " : "",
 						 i == count - 1 && aggref->aggvariadic ? "VARIADIC " : "", arguments[i]);
 	appendStringInfo(&sql, ")%s", filter);
-	if (is_of_moments(call))
-		appendStringInfo(&sql, ", streamagg.moments(%s%s%s)%s)", arguments[0],
-						 count > 1 ? ", " : "", count > 1 ? arguments[1] : "", filter);
-	return sql.data;
+	if (!is_of_moments(call))
+		return sql.data;
+	return unless_noise(call, sql.data,
+						psprintf("streamagg.moments(%s%s%s)%s", arguments[0], count > 1 ? ", " : "",
+								 count > 1 ? arguments[1] : "", filter));
 }
 
 /* In the shape of rewrite_state_select(). */

@@ -23,6 +23,8 @@ GRIDS = (SECOND, 15 * SECOND, 60 * SECOND, 600 * SECOND, HOUR, 6 * HOUR, DAY)
 UNITS = {SECOND: ("minute",), 15 * SECOND: ("minute", "hour"), 60 * SECOND: ("hour",),
          600 * SECOND: ("hour", "day"), HOUR: ("day", "week"), 6 * HOUR: ("day", "week"),
          DAY: ("week", "month")}
+# Units, and what a rollup calls their size.
+ROLLED = {"minute": "1 min", "hour": "1 hour", "day": "1 day", "week": "7 days", "month": "1 month"}
 ALWAYS = ("b", "i2", "i4", "n", "e8", "t")      # columns that every stream has
 
 KEYS = ("l.p", "l.k", "l.i4 % 3", "lower(l.t)", "coalesce(l.t, '?')", "l.i4 IS NULL", "l.n::text",
@@ -47,7 +49,10 @@ ARGUMENTS = {
     "anyenum": ("l.m",), "anyarray": ("l.a", "l.na"), "bytea": ("l.x",), "uuid": ("l.u",),
     "bit": ("l.i4::bit(32)",), "bit varying": ("l.i4::bit(32)::varbit",),
     "anyrange": ("int8range(l.i2, l.i2 + 3)", "numrange(l.i2, NULL)"),
-    "oid": ("(l.i2::int + 32768)::oid",), "record": ("ROW(l.i4, l.t)",),
+    "anymultirange": ("int8multirange(int8range(l.i2, l.i2 + 3), int8range(NULL, l.i4))",),
+    "oid": ("(l.i2::int + 32768)::oid",), "xid8": ("(l.i2::int + 32768)::text::xid8",),
+    "tid": ("('(' || (l.i2::int + 32768) || ',1)')::tid",),
+    "pg_lsn": ("('0/' || to_hex(l.i2::int + 32768))::pg_lsn",), "record": ("ROW(l.i4, l.t)",),
     '"any"': ("l.t", "l.n", "l.f8", "l.a", "l.r", "l.j", "l.i2 + 1", "d.name"),
 }
 # Sums of squares and the like take what they can hold exactly; what cancels is not asked of the rest.
@@ -69,7 +74,7 @@ JOINS = ("{s} l JOIN dims d ON d.k = l.i4", "{s} l LEFT JOIN dims d ON d.k = l.i
          "{s} l CROSS JOIN dims d", "dims d JOIN {s} l ON d.k = l.i4 AND l.b")
 STATISTIC = re.compile("^(var|stddev|corr|covar|regr)")
 # Their results follow the order of the rows, which a stream has and SQL has not.
-ORDERED = re.compile("_agg$|^xmlagg$|^first|^last|^any_value$")
+ORDERED = re.compile("^(?!range_).*_agg$|^xmlagg$|^first|^last|^any_value$")
 
 
 def columns_of(sql):
@@ -109,6 +114,8 @@ class Definitions:
         if kind in ("hop", "cumulate"):
             window["slide"] = grid * rng.choice((1, 2, 3))
             window["size"] = window["slide"] * rng.choice((1, 2, 3, 5))
+        if kind == "hop" and rng.random() < 0.5:        # not always a multiple, and with gaps
+            window["size"] = grid * rng.choice((1, 2, 3, 4, 5, 7))
         return window
 
     def window_sql(self, window):
@@ -125,10 +132,11 @@ class Definitions:
         at = "" if window["origin"] == 946857600 * SECOND else f", '{origin}'"
         return (f"streamagg.{kind}(l.ts, {steps}'{size}'{at}) w", "w.window_start", "w.window_end")
 
-    def call(self, joined):
-        """(sql, tolerance): an aggregate with a merge rule, None where the stream has no argument."""
+    def call(self, joined, names=None):
+        """(sql, tolerance): an aggregate with a merge rule, None where the stream has no argument.
+        Of names: DISTINCT where it can be."""
         rng = self.rng
-        name = rng.choice(sorted({r["name"] for r in self.abilities["rules"]}))
+        name = rng.choice(names or sorted({r["name"] for r in self.abilities["rules"]}))
         rule = rng.choice([r for r in self.abilities["rules"] if r["name"] == name])
         arguments = []
         for type_name in rule["arguments"]:
@@ -139,7 +147,7 @@ class Definitions:
         if None in arguments:
             return None
         distinct = ""
-        if name in self.abilities["distinct"] and len(arguments) == 1 and rng.random() < 0.3:
+        if name in self.abilities["distinct"] and len(arguments) == 1 and (names or rng.random() < 0.3):
             distinct = "DISTINCT "
         sql = f"{name}({distinct}{', '.join(arguments) or '*'})"
         condition = rng.random() < 0.25 and self.choose(CONDITIONS, joined)
@@ -149,12 +157,13 @@ class Definitions:
 
     def calls(self, joined):
         found = []
+        names = ("count", "sum", "avg") if self.rng.random() < 0.15 else None
         for _ in range(self.rng.choice((0, 1, 2, 2, 3, 5))):
-            if self.rng.random() < 0.25:
+            if names is None and self.rng.random() < 0.25:
                 sql = self.choose(OVER_AGGREGATES, joined)
                 found.append((sql, None))
             else:
-                call = self.call(joined)
+                call = self.call(joined, names)
                 found += [call] if call else []
         return list(dict.fromkeys(found))
 
@@ -169,9 +178,9 @@ class Definitions:
     def poison(self, number):
         """It fails on every row whose i4 is 0: such rows go to quarantine, for all aggregates."""
         return {"name": f"a{number}", "window": None, "lateness": 0, "late": "merge", "emit": "live",
-                "drops": False, "source": "{s} l", "in_from": None, "start": None,
+                "left_out": None, "source": "{s} l", "in_from": None, "start": None,
                 "outputs": [("sum(100 / l.i4)", "v0", None)], "where": None, "group": [],
-                "having": None}
+                "having": None, "retention": None, "at": None, "of": None, "judge": None, "added": None}
 
     def make(self, number):
         rng = self.rng
@@ -186,25 +195,62 @@ class Definitions:
             calls = [("count(*)", None)]
         late = rng.choice(("merge", "merge", "drop"))
         emit = rng.choice(("live", "live", "live", "final"))
+        lateness = rng.choice((0, 0, 1, self.group["grid"], 3 * self.group["grid"]))
+        retention = lateness + self.group["grid"] * rng.choice((1, 4, 30)) \
+            if window and rng.random() < 0.15 else None
         definition = {
             "name": f"a{number}", "window": window, "source": source, "in_from": in_from,
-            "start": start, "late": late, "emit": emit, "drops": late == "drop" or emit == "final",
-            "lateness": rng.choice((0, 0, 1, self.group["grid"], 3 * self.group["grid"])),
+            "start": start, "late": late, "emit": emit, "lateness": lateness, "retention": retention,
+            "left_out": lateness if late == "drop" or emit == "final" else retention,
             "where": rng.random() < 0.3 and self.choose(CONDITIONS, joined) or None,
-            "having": rng.random() < 0.2 and self.choose(HAVINGS, joined) or None}
+            "having": rng.random() < 0.2 and self.choose(HAVINGS, joined) or None,
+            "at": None, "of": None, "judge": None, "added": None}
+        adds = rng.random() < 0.15
         ends = end and (window["slide"] or rng.random() < 0.7)  # of a hop or cumulate both are keys
         definition["outputs"], definition["group"] = self.targets(
-            ([start] if start else []) + ([end] if ends else []), keys, calls)
+            ([start] if start else []) + ([end] if ends else []), keys, calls, retention or adds)
+        if definition["group"] and adds:
+            definition["added"] = self.added(joined)
         return definition
 
-    def targets(self, of_window, keys, calls):
+    def added(self, joined):
+        """A column that add_column() adds in the middle of the records."""
+        call = self.call(joined) if self.rng.random() < 0.5 else None
+        sql, limits = call if call and "DISTINCT" not in call[0] else \
+            (self.choose(OVER_AGGREGATES, joined), None)
+        return {"at": self.rng.random(), "output": (sql, "x", limits)}
+
+    def rollup(self, number, bases):
+        """Greater windows of one of these, made before any record, in the middle, or behind the last;
+        None where there is nothing to make it of."""
+        base = self.rng.choice(bases)
+        window = self.coarser(base["window"])
+        if window is None:
+            return None
+        in_from, start, _ = self.window_sql(window)
+        places = {base["start"]: start}
+        return {**base, "name": f"a{number}", "window": window, "in_from": in_from, "start": start,
+                "of": base["name"], "judge": base["judge"] or base["window"],
+                "at": max(base["at"] or 0, self.rng.choice((0, 0.3, 0.6, 1))) or None,
+                "size": ROLLED.get(window.get("unit")) or self.interval(window["size"]),
+                "outputs": [(places.get(sql, sql), alias, limits) for sql, alias, limits in base["outputs"]],
+                "group": [places.get(sql, sql) for sql in base["group"]]}
+
+    def coarser(self, window):
+        if window["kind"] != "date_trunc":
+            return {**window, "size": window["size"] * self.rng.choice((2, 3, 7))}
+        units = list(ROLLED)
+        greater = units[units.index(window["unit"]) + 1:] if window["unit"] != "week" else []
+        return {**window, "unit": self.rng.choice(greater)} if greater else None
+
+    def targets(self, of_window, keys, calls, all_keys):
         """([(sql, alias, tolerance)], what GROUP BY says).  Keys may be left out of the SELECT list
         only where nothing is compared within a tolerance: rows are paired by what is exact."""
         rng = self.rng
         inexact = any(t for _, t in calls)
         outputs, hidden = [(sql, f"v{n}", t) for n, (sql, t) in enumerate(calls)], []
         for n, sql in enumerate(of_window + keys):
-            if calls and not inexact and rng.random() < 0.15:
+            if calls and not inexact and not all_keys and rng.random() < 0.15:
                 hidden.append(sql)
             else:
                 outputs.append((sql, f"k{n}", None))
@@ -276,7 +322,14 @@ def record_of(rng, group, pools, number, moment, broken):
 # ---------------------------------------------------------------- a group
 
 
-def group(seed, number, abilities):
+def can_be_rolled_up(definition):
+    window = definition["window"]
+    return window is not None and window["kind"] in ("tumble", "date_bin", "date_trunc") \
+        and definition["retention"] is None and definition["added"] is None
+
+
+def group(seed, number, abilities, **fixed):
+    """fixed: what is not left to chance."""
     rng = random.Random(f"{seed}/{number}")
     zone, change = rng.choice(ZONES)
     grid = rng.choice(GRIDS)
@@ -292,15 +345,19 @@ def group(seed, number, abilities):
         "timezone": rng.choice((zone, "UTC", "Asia/Kathmandu")),
         "datestyle": rng.choice(("ISO, MDY", "SQL, DMY", "German, DMY")),
         "dims": [(rng.choice((0, 1, 2, 3, None)), rng.choice(("a", "b", None)), rng.randrange(4))
-                 for _ in range(rng.choice((0, 3, 8)))]}
+                 for _ in range(rng.choice((0, 3, 8)))], "server": "local", "options": {}, **fixed}
     if made["poison"]:
         made |= {"dedup": False, "on_violation": "quarantine", "partitions": 1}
-    large = number % 20 == 5
+    large = number % 20 == 5 and not fixed
     count = 3 if large else PER_GROUP
     makers = Definitions(rng, made, abilities)
-    made["definitions"] = [makers.poison(0) if made["poison"] and n == 0 else makers.make(n)
-                           for n in range(count)]
-    made["records"] = records_of(rng, made, rng.randint(1050, 1300) if large
-                                 else rng.choice((4, 12, 20, 40)))
-    made["ways"] = [0, 1, 2, 3] if large else [0, 1, 3]
+    made["definitions"] = []
+    for n in range(count):
+        bases = [d for d in made["definitions"] if can_be_rolled_up(d)]
+        made["definitions"].append(
+            (makers.poison(0) if made["poison"] and n == 0 else None)
+            or (makers.rollup(n, bases) if bases and rng.random() < 0.25 else None) or makers.make(n))
+    size = rng.randint(1050, 1300) if large else rng.choice((4, 12, 20, 40))
+    made["records"] = records_of(rng, made, made.get("size", size))
+    made["ways"] = made.get("ways") or ([0, 1, 2, 3] if large else [0, 1, 3])
     return made

@@ -73,6 +73,10 @@ def windows(window, moment):
         return [(start, end) for end in ends if end > moment]
     return [(start, start + size)]
 
+def place_in(share, many):
+    """Before which of so many batches something happens; None for what is there from the beginning."""
+    return None if share is None else int(share * many)
+
 # ---------------------------------------------------------------- a stream
 
 
@@ -89,6 +93,17 @@ class Stream:
         self.late = {d["name"]: [0, 0] for d in group["definitions"]}
         self.kept = {d["name"]: [] for d in group["definitions"]}   # (id, start, end)
         self.late_of_pushes = 0
+        self.began = dict.fromkeys(self.late, 0)        # rows accepted before a rollup was made,
+        self.unknown = dict.fromkeys(self.late, 0)      # or a column added
+
+    def happen(self, number, many):
+        """What begins before this one of many batches."""
+        for definition in self.group["definitions"]:
+            name, added = definition["name"], definition["added"]
+            if place_in(definition["at"], many) == number:
+                self.began[name], self.late[name] = len(self.accepted), [0, 0]
+            if added and place_in(added["at"], many) == number:
+                self.unknown[name] = len(self.accepted)
 
     def push(self, partition, records):
         closing = self.closing
@@ -119,20 +134,29 @@ class Stream:
         watermark = max(self.tops[partition] - self.group["delay"], closing)
         entirely = False
         for definition in self.group["definitions"]:
+            judged = windows(definition["judge"] or definition["window"], record["ts"])
             found = windows(definition["window"], record["ts"])
-            late = [end + definition["lateness"] <= watermark for _, end in found]
+            late = [end + definition["lateness"] <= watermark for _, end in judged]
             entirely |= bool(late) and all(late)
             counts = self.late[definition["name"]]
             counts[0] += bool(late) and all(late)
             counts[1] += sum(late)
+            limit = definition["left_out"]
             self.kept[definition["name"]] += [
-                (record["id"], *window) for window, is_late in zip(found, late)
-                if not (is_late and definition["drops"])]
+                (record["id"], *window) for window, (_, end) in zip(found, judged)
+                if limit is None or end + limit > watermark]
         self.late_of_pushes += entirely
         self.accepted.append(record["id"])
         if record["dk"] is not None:
             self.keys.add((partition, record["dk"]))
         self.tops[partition] = max(self.tops[partition], record["ts"])
+
+    def shows(self, definition):
+        """The starts of windows that a retention has not let go, or could have by now."""
+        window = definition["window"]
+        whole = window["size"] if window["kind"] == "cumulate" else 0
+        return sorted({start for _, start, end in self.kept[definition["name"]]
+                       if max(end, start + whole) + definition["retention"] > self.closing})
 
     def is_final(self, definition, end):
         return self.closing >= end + definition["lateness"]

@@ -43,7 +43,7 @@ def place_of(lines, number):
         found = re.match(r"\\echo @(create|compare) (\w+) (\d)", line)
         if found:
             return found[2], int(found[3])
-        if line.startswith("\\echo @compared") or line.startswith("CREATE FUNCTION"):
+        if line.startswith(("\\echo @compared", "\\echo @created")) or line.startswith("CREATE FUNCTION"):
             return None
     return None
 
@@ -95,7 +95,7 @@ def counts(others, models):
             value = json.loads(said)
             place = (value["name"], int(way)) if kind == "@counts" else None
             want = stream.counters[value.pop("partition")] if place is None else \
-                {"name": place[0], "rows_in": len(stream.accepted), "late": stream.late[place[0]]}
+                {"name": place[0], "rows_in": len(stream.accepted) - stream.began[place[0]], "late": stream.late[place[0]]}
         if value != want:
             found.append((place, f"{kind[1:]} of way {way}: expected {want}, found {value}"))
     found += [(None, f"late of way {n}: push() said {late[n]}, expected {m.late_of_pushes}")
@@ -144,7 +144,12 @@ def case_number(group, definition):
 
 def without(group, name, records):
     """The group with this definition only (and the one that refuses rows), and these records."""
-    keep = [d for d in group["definitions"] if d["name"] == name or (d["name"] == "a0" and group["poison"])]
+    found = {d["name"]: d for d in group["definitions"]}
+    names = {"a0"} if group["poison"] else set()
+    while name is not None and name in found:       # and what it is a rollup of
+        names.add(name)
+        name = found[name]["of"]
+    keep = [d for d in group["definitions"] if d["name"] in names]
     return {**group, "definitions": keep or group["definitions"], "records": records}
 
 

@@ -8,7 +8,7 @@ with the accepted rows; of aggregates that drop late rows, over those that expec
 """
 import random
 
-from expected import COUNTERS, NEVER, Stream, windows
+from expected import COUNTERS, NEVER, Stream, place_in, windows
 from values import SECOND, ddl, iso
 
 WAYS = (1, 7, 1000, None)
@@ -42,11 +42,11 @@ def array(values, type_name):
 # ---------------------------------------------------------------- queries
 
 
-def select(definition, source, condition, extra):
-    """The definition's query, over a source; extra: one more output, and a condition on groups."""
-    outputs = [f"{sql} AS {alias}" for sql, alias, _ in definition["outputs"]] + extra[:1]
+def select(definition, source, condition=None, more=(), shown=None):
+    """The definition's query, over a source; with more outputs, and a condition on groups."""
+    outputs = [f"{sql} AS {alias}" for sql, alias, _ in definition["outputs"]] + list(more)
     conditions = [c for c in (definition["where"], condition) if c]
-    groups = [c for c in (definition["having"], *extra[1:]) if c]
+    groups = [c for c in (definition["having"], shown) if c]
     return (f"SELECT {', '.join(outputs)} FROM {source}"
             + (f" WHERE ({') AND ('.join(conditions)})" if conditions else "")
             + (f" GROUP BY {', '.join(definition['group'])}" if definition["group"] else "")
@@ -57,7 +57,7 @@ def continuous(definition, stream):
     source = definition["source"].replace("{s}", stream)
     if definition["in_from"]:
         source += ", " + definition["in_from"]
-    return select(definition, source, None, [])
+    return select(definition, source)
 
 
 def window_rows(definition):
@@ -81,22 +81,34 @@ def plain(definition, stream):
     ids = array(stream.accepted, "int")
     condition = None
     source = definition["source"]
-    if definition["drops"] and definition["window"]:
+    drops = definition["left_out"] is not None
+    if drops and definition["window"]:
         kept = stream.kept[definition["name"]]
         ids = array(sorted({i for i, _, _ in kept}), "int")
     source = source.replace("{s}", f"(SELECT * FROM plain WHERE id = ANY ({ids}))")
-    if definition["in_from"] and definition["drops"]:
+    if definition["in_from"] and drops:
         pairs = (array([i for i, _, _ in kept], "int"), array([iso(s) for _, s, _ in kept], "timestamptz"),
                  array([iso(e) for _, _, e in kept], "timestamptz"))
         source += f", unnest({', '.join(pairs)}) AS w (row_id, window_start, window_end)"
         condition = "w.row_id = l.id"
     elif definition["in_from"]:
         source += ", " + window_rows(definition)
-    return select(definition, source, condition, final_sql(definition, stream))
+    final = final_sql(definition, stream)
+    return select(definition, source, condition, [f"{final} AS is_final", *added(definition, stream)],
+                  final if definition["emit"] == "final" else None)
+
+
+def added(definition, stream):
+    """A column that was added, and whether its group has no row of before."""
+    if not definition["added"]:
+        return []
+    sql, alias, _ = definition["added"]["output"]
+    before = array(stream.accepted[:stream.unknown[definition["name"]]], "int")
+    return [f"{sql} AS {alias}, NOT bool_or(l.id = ANY ({before})) AS known"]
 
 
 def final_sql(definition, stream):
-    """[output, condition]: whether a group's window is closed; emit 'final' shows only those."""
+    """Whether a group's window is closed."""
     if not definition["window"]:
         shown = "false"
     elif definition["window"]["kind"] == "date_trunc" or not definition["in_from"] \
@@ -107,7 +119,7 @@ def final_sql(definition, stream):
     else:
         closed = "'-infinity'" if stream.closing == NEVER else f"'{iso(stream.closing - definition['lateness'])}'"
         shown = f"w.window_end <= {closed}"
-    return [shown + " AS is_final"] + ([shown] if definition["emit"] == "final" else [])
+    return shown
 
 
 def all_windows(definition, stream):
@@ -125,7 +137,8 @@ def settings(group):
 
 def options(group, way):
     given = {"event_time": "ts", "watermark_delay": f"{group['delay']} us",
-             "on_decode_error": group["on_decode"], "on_violation": group["on_violation"]}
+             "on_decode_error": group["on_decode"], "on_violation": group["on_violation"],
+             **group["options"]}
     if group["dedup"]:
         given["dedup_key"] = "dk"
     if group["archive"][way]:
@@ -156,7 +169,7 @@ def make(group):
     sql += copy_rows("records", [(str(n), str(r["p"]), escaped(r["message"]))
                                  for n, r in enumerate(group["records"])])
     for way in group["ways"]:
-        sql += (f"CREATE FOREIGN TABLE s{way} ({ddl(group['columns'])}) SERVER local "
+        sql += (f"CREATE FOREIGN TABLE s{way} ({ddl(group['columns'])}) SERVER {group['server']} "
                 f"OPTIONS ({options(group, way)});\n")
     sql += f"CREATE TABLE plain (LIKE s{group['ways'][0]});\n"
     sql += copy_rows("plain", [plain_row(group, r) for r in group["records"] if not r["broken"]])
@@ -165,15 +178,34 @@ def make(group):
             f"{name}.records WHERE n BETWEEN first AND last AND p = part ORDER BY n), part) $$;\n")
     for way in group["ways"]:
         for definition in group["definitions"]:
-            sql += f"\\echo @create {definition['name']} {way}\n"
-            sql += create(definition, way)
+            if definition["at"] is None:
+                sql += create(definition, way)
     return sql
 
 
 def create(definition, way):
+    name = definition["name"]
+    made = create_rollup(definition, way) if definition["of"] else create_aggregate(definition, way)
+    return f"\\echo @create {name} {way}\n{made}\\echo @created\n"
+
+
+def create_rollup(definition, way):
+    return (f"SELECT NULL FROM streamagg.create_rollup('{definition['name']}_{way}', "
+            f"'{definition['of']}_{way}', '{definition['size']}');\n")
+
+
+def add_column(definition, way):
+    sql, alias, _ = definition["added"]["output"]
+    name = definition["name"]
+    return (f"\\echo @create {name} {way}\nSELECT NULL FROM streamagg.add_column('{name}_{way}', '{alias}', "
+            f"{literal(sql)});\n\\echo @created\n")
+
+
+def create_aggregate(definition, way):
+    kept = f", retention => '{definition['retention']} us'" if definition["retention"] else ""
     return (f"SELECT NULL FROM streamagg.create_aggregate('{definition['name']}_{way}', "
             f"{literal(continuous(definition, f's{way}'))}, late => '{definition['late']}', "
-            f"allowed_lateness => '{definition['lateness']} us', emit => '{definition['emit']}');\n")
+            f"allowed_lateness => '{definition['lateness']} us', emit => '{definition['emit']}'{kept});\n")
 
 # ---------------------------------------------------------------- batches, and what happens between
 
@@ -215,7 +247,7 @@ def in_block(statements):
 def interruption(rng, group, way, batch, crash):
     """What may happen between two batches.  None of it may leave anything of the batch."""
     name, this = f"property_{group['number']}", feed(group, way, batch)
-    definitions = group["definitions"]      # as many random numbers, however many there are
+    definitions = [d for d in group["definitions"] if d["at"] is None]      # as many random numbers, however many there are
     state = f"{name}.{definitions[int(rng.random() * len(definitions))]['name']}_{way}_state"
     shell = f"psql -Xq -c \"BEGIN\" -c \"SELECT {this}\" -c "
     ways = [
@@ -241,6 +273,10 @@ def run_way(group, way, crashes):
     likely = rng.choice((0, 1.5)) / max(len(todo), 2)
     together = rng.choice((1, 5, 40))
     for number, batch in enumerate(todo):
+        begins = happening(group, way, number, len(todo))
+        if begins:
+            sql += (push_sql(group, way, some) if some else "") + begins
+            some = []
         if rng.random() < likely or (crashes and number == len(todo) // 2):
             sql += push_sql(group, way, some) if some else ""
             sql += interruption(rng, group, way, batch, crashes and number == len(todo) // 2)
@@ -249,13 +285,26 @@ def run_way(group, way, crashes):
         if len(some) >= together:
             sql += push_sql(group, way, some)
             some = []
-    return sql + (push_sql(group, way, some) if some else "")
+    return sql + (push_sql(group, way, some) if some else "") + happening(group, way, len(todo), len(todo))
+
+
+def happening(group, way, number, many):
+    """Rollups that are made, and columns that are added, before this one of many batches."""
+    sql = ""
+    for definition in group["definitions"]:
+        if place_in(definition["at"], many) == number:
+            sql += create(definition, way)
+        if definition["added"] and place_in(definition["added"]["at"], many) == number:
+            sql += add_column(definition, way)
+    return settings(group) + sql if sql else ""
 
 
 def model(group, way):
-    stream = Stream(group)
-    for first, last, partition in batches(group, way):
+    stream, todo = Stream(group), batches(group, way)
+    for number, (first, last, partition) in enumerate(todo):
+        stream.happen(number, len(todo))
         stream.push(partition, [r for r in group["records"][first:last + 1] if r["p"] == partition])
+    stream.happen(len(todo), len(todo))
     return stream
 
 # ---------------------------------------------------------------- comparing
@@ -270,16 +319,24 @@ def same(alias, limits):
 def compare(definition, way, stream):
     """Rows by their order: what is exact comes first, and where something is not, all keys are there."""
     outputs = sorted(definition["outputs"], key=lambda o: o[2] is not None)
+    added_names, conditions = "", []
+    if definition["added"]:                 # NULL where a group had rows before, but for what was stored already
+        _, alias, limits = definition["added"]["output"]
+        added_names = f", {alias}"
+        conditions = [f"({same(alias, limits)} OR NOT e.known AND f.{alias} IS NULL)"]
     order = ", ".join([f"{alias}" for _, alias, _ in outputs] + ["is_final"])
-    names = ", ".join(alias for _, alias, _ in definition["outputs"])
+    names = ", ".join(alias for _, alias, _ in definition["outputs"]) + added_names
+    shown = "true"
+    if definition["retention"]:
+        shown = f"k0 = ANY ({array([iso(s) for s in stream.shows(definition)], 'timestamptz')})"
     expected = f"CREATE TEMP VIEW expected AS {plain(definition, stream)};\n"
-    conditions = " AND ".join([same(alias, limits) for _, alias, limits in outputs] +
+    conditions = " AND ".join(conditions + [same(alias, limits) for _, alias, limits in outputs] +
                               ["e.is_final = f.is_final"])
     return (f"\\echo @compare {definition['name']} {way}\n{expected}"
             f"SELECT '@differs', to_jsonb(e), to_jsonb(f) FROM "
-            f"(SELECT *, row_number() OVER (ORDER BY {order}) AS row FROM expected) e FULL JOIN "
+            f"(SELECT *, row_number() OVER (ORDER BY {order}) AS row FROM expected WHERE {shown}) e FULL JOIN "
             f"(SELECT {names}, is_final, row_number() OVER (ORDER BY {order}) AS row "
-            f"FROM {definition['name']}_{way}) f USING (row) "
+            f"FROM {definition['name']}_{way} WHERE {shown}) f USING (row) "
             f"WHERE e.row IS NULL OR f.row IS NULL OR NOT ({conditions}) ORDER BY row LIMIT 5;\n"
             "DROP VIEW expected;\n\\echo @compared\n")
 
