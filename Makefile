@@ -92,6 +92,7 @@ OBJS = \
 	src/aggregate/close_hook.o \
 	src/aggregate/closing.o \
 	src/aggregate/closing_late.o \
+	src/aggregate/closing_session.o \
 	src/aggregate/columns.o \
 	src/aggregate/coverage.o \
 	src/aggregate/create.o \

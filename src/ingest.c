@@ -352,6 +352,7 @@ aggregate_all(void *argument)
 	Aggregation *aggregation = argument;
 	const Stream *stream = aggregation->ingest->stream;
 
+	closing_forget(aggregation->ingest->aggregates);
 	run_batch(aggregation->ingest->aggregates, stream->relid, stream->batch, aggregation->late,
 			  &aggregation->current);
 }

@@ -5,7 +5,8 @@
  * the lock of the stream's progress: so each is found once, and what is told of it is part of the
  * transaction that closed it.  The state is asked only when an end of a window can lie on the way, and
  * then its windows are hopped over by the index of its key, however many groups they have.
- * closing_late.c finds the windows that late rows make.
+ * closing_late.c and closing_session.c find the windows that late rows make.  Where a session ends, no
+ * arithmetic says: each step asks the index of their ends.
  */
 #include "postgres.h"
 
@@ -48,6 +49,16 @@ window_columns(const Definition *definition, const char *alias)
 	return list.data;
 }
 
+static char *
+session_sql(const Definition *definition, const char *state)
+{
+	const char *end = quote_identifier(definition->keys[1].column);
+
+	return psprintf("SELECT DISTINCT s.%s, s.%s FROM %s s WHERE s.%s > $1 AND s.%s <= $2"
+					" ORDER BY 1, 2",
+					quote_identifier(definition->keys[0].column), end, state, end, end);
+}
+
 char *
 closing_sql(const Definition *definition, const char *state, int64 lateness)
 {
@@ -55,9 +66,10 @@ closing_sql(const Definition *definition, const char *state, int64 lateness)
 	const char *columns;
 	const char *ends;
 
-	/* no index has the ends of sessions: each batch would go through all of them */
-	if (definition->nwindow == 0 || definition->window.kind == WINDOW_SESSION)
+	if (definition->nwindow == 0)
 		return NULL;
+	if (definition->window.kind == WINDOW_SESSION)
+		return session_sql(definition, state);
 	first = psprintf("s.%s", quote_identifier(definition->keys[0].column));
 	columns = window_columns(definition, "s.");
 	ends = rewrite_window_end(definition, "s", lateness);
@@ -237,11 +249,12 @@ find_passed(Told *told, Aggregate *aggregate, TimestampTz before, TimestampTz af
 {
 	TimestampTz from = closing_earlier(before, aggregate->lateness);
 	TimestampTz to = closing_earlier(after, aggregate->lateness);
-	Datum values[4] = {
-		TimestampTzGetDatum(closing_earlier(from, window_longest(&aggregate->definition->window))),
-		TimestampTzGetDatum(to), TimestampTzGetDatum(before), TimestampTzGetDatum(after)};
+	const Window *window = &aggregate->definition->window;
+	int64 back = window->kind == WINDOW_SESSION ? 0 : window_longest(window);
+	Datum values[4] = {TimestampTzGetDatum(closing_earlier(from, back)), TimestampTzGetDatum(to),
+					   TimestampTzGetDatum(before), TimestampTzGetDatum(after)};
 
-	if (after > before && window_next_end(&aggregate->definition->window, from) <= to)
+	if (after > before && window_next_end(window, from) <= to)
 		closing_find(aggregate, values, tell_window, told);
 }
 
@@ -258,6 +271,7 @@ closing_announce(List *aggregates, TimestampTz before, TimestampTz after)
 		if (aggregate->closing.sql == NULL)
 			continue;
 		closing_find_new(aggregate, before, tell_window, &told);
+		closing_tell_sessions(aggregate, tell_window, &told);
 		find_passed(&told, aggregate, before, after);
 		flush_to_hook(&told);
 		if (told.notifies && told.count > MAX_NOTIFICATIONS)

@@ -3,7 +3,7 @@
  *
  * No watermark passes them any more.  So before a batch with such rows is aggregated, the closed windows
  * around them are remembered, and afterwards those that are new count as closed by this batch.  With late
- * 'drop' there are none.
+ * 'drop' there are none.  Sessions: closing_session.c.
  */
 #include "postgres.h"
 
@@ -128,6 +128,8 @@ closing_look_back(List *aggregates, const Batch *batch, TimestampTz closing)
 		int nranges;
 
 		aggregate->late = NULL;
+		if (aggregate->sessions)
+			closing_begin_sessions(aggregate, closing_earlier(closing, aggregate->lateness));
 		if (aggregate->closing.sql == NULL || aggregate->drops_late ||
 			window_longest(&aggregate->definition->window) == PG_INT64_MAX)
 			continue;

@@ -16,6 +16,10 @@ extern void closing_find(Aggregate *aggregate, Datum *values, ClosingSink sink, 
 extern void
 closing_find_new(Aggregate *aggregate, TimestampTz closing, ClosingSink sink, void *argument);
 
+/* A batch of sessions begins; those that end by then are closed.  Tells of those that were remembered. */
+extern void closing_begin_sessions(Aggregate *aggregate, TimestampTz until);
+extern void closing_tell_sessions(const Aggregate *aggregate, ClosingSink sink, void *argument);
+
 /* A time less some microseconds; -infinity where there is none. */
 extern TimestampTz closing_earlier(TimestampTz time, int64 by);
 

@@ -169,6 +169,7 @@ make_state_and_view(Request *request)
 {
 	char *state = define_name(request, "_state");
 	char *view = define_name(request, "");
+	char *index;
 
 	request->definition = definition_analyze(definition_parse(define_text(request->query_view)));
 	definition_name_columns(request->definition);
@@ -179,6 +180,9 @@ make_state_and_view(Request *request)
 											run_lateness(request->lateness));
 	define_run(rewrite_create_table(request->definition, state, request->length != NULL));
 	CommandCounterIncrement();
+	index = rewrite_create_index(request->definition, state);
+	if (index)
+		define_run(index);
 	request->state = relation_oid(state);
 	side_make(request);
 	define_view(request, psprintf("CREATE VIEW %s", view), request->definition, state);

@@ -82,14 +82,7 @@ check_command(const char *command)
 static void
 require_window(Oid view)
 {
-	const Definition *definition = source_load(view)->definition;
-
-	if (definition->window.kind == WINDOW_SESSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("on_close() is not supported for sessions"),
-				 errhint("Look for rows of \"%s\" that have become final.", get_rel_name(view))));
-	if (definition->nwindow == 0)
+	if (source_load(view)->definition->nwindow == 0)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("aggregate \"%s\" has no time windows", get_rel_name(view)),
 						errdetail("A running total is never closed.")));

@@ -44,6 +44,9 @@ extern char *rewrite_upsert_sql(const Upsert *upsert, const char *insert, const 
 extern char *
 rewrite_create_table(const Definition *definition, const char *state, bool partitioned);
 
+/* CREATE INDEX by which sessions that close are found; NULL: another index does. */
+extern char *rewrite_create_index(const Definition *definition, const char *state);
+
 /* "name type" of the state columns of new calls, for ALTER TABLE. */
 extern List *rewrite_new_columns(const Definition *definition);
 

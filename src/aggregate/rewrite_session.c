@@ -51,6 +51,19 @@ rewrite_session_columns(const Definition *definition)
 	return lappend(columns, definition->keys[0].column);
 }
 
+/* Where late rows are dropped and there are no other keys, the unique index begins with the end. */
+char *
+rewrite_create_index(const Definition *definition, const char *state)
+{
+	const char *end = definition->nwindow > 1 ? definition->keys[1].column : NULL;
+
+	if (definition->window.kind != WINDOW_SESSION ||
+		strcmp(linitial(rewrite_session_columns(definition)), end) == 0)
+		return NULL;
+	return psprintf("CREATE INDEX ON %s (%s, %s)", state, quote_identifier(end),
+					quote_identifier(definition->keys[0].column));
+}
+
 /* The keys that sessions are of, of the rows i, sorted as they are grouped; NULL: none. */
 static char *
 session_keys(const Definition *definition)

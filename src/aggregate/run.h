@@ -57,8 +57,9 @@ typedef struct Aggregate
 	Bitmapset *columns; /* of the stream, that the query reads */
 	OwnPlan closing;	/* the windows that a step of the closing watermark closes; see closing.c */
 	bool has_hook;		/* see close_hook.h */
-	struct ClosingLate *late; /* of this batch; see closing_late.c */
-	int together;			  /* rows of this batch that failed only behind others */
+	struct ClosingLate *late;			   /* of this batch; see closing_late.c … */
+	struct ClosingSessions *late_sessions; /* … and closing_session.c */
+	int together;						   /* rows of this batch that failed only behind others */
 } Aggregate;
 
 /*

@@ -274,6 +274,38 @@ session_moves(const Sessions *sessions)
 	return sessions->moves;
 }
 
+static bool
+has_changed(const SessionJudge *judge, int number)
+{
+	const Session *session = &judge->sessions[number];
+
+	return session->joined_to == number &&
+		   (!session->stored || session->start != session->old_start ||
+			session->end != session->old_end);
+}
+
+int
+session_new_times(const Sessions *sessions, TimestampTz until, Datum **starts, Datum **ends)
+{
+	const SessionJudge *judge = sessions->judge;
+	int count = 0;
+
+	*starts = *ends = NULL;
+	for (int i = 0; i < judge->nsessions; i++)
+	{
+		if (judge->sessions[i].end > until || !has_changed(judge, i))
+			continue;
+		if (count == 0)
+		{
+			*starts = palloc_extended(sizeof(Datum) * judge->nsessions, MCXT_ALLOC_HUGE);
+			*ends = palloc_extended(sizeof(Datum) * judge->nsessions, MCXT_ALLOC_HUGE);
+		}
+		(*starts)[count] = TimestampTzGetDatum(judge->sessions[i].start);
+		(*ends)[count++] = TimestampTzGetDatum(judge->sessions[i].end);
+	}
+	return count;
+}
+
 void
 session_count_late(Aggregate *aggregate, bool *late)
 {

@@ -33,6 +33,13 @@ extern void session_judge(Sessions *sessions);
 extern int64 session_rows_kept(const Sessions *sessions);
 extern SessionMoves *session_moves(const Sessions *sessions);
 
+/*
+ * Of those with rows, the sessions that have other times than before, or were none, and end by then: how
+ * many, and their times, in the current context.
+ */
+extern int
+session_new_times(const Sessions *sessions, TimestampTz until, Datum **starts, Datum **ends);
+
 /* Frees the rows. */
 extern void session_end(Sessions *sessions);
 

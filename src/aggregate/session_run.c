@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
+#include "closing.h"
 #include "run.h"
 #include "session.h"
 #include "streamagg.h"
@@ -87,6 +88,8 @@ run_steps(const RowRun *run, const Plans *plans)
 
 	run_check_result(aggregate, SPI_execute_plan_extended(plans->rows, &options), SPI_OK_SELECT);
 	judge(sessions);
+	if (run->sql == NULL)
+		closing_look_at_sessions(aggregate);
 	before = session_offer(sessions);
 	PG_TRY();
 	{

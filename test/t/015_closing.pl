@@ -120,5 +120,24 @@ SELECT FROM streamagg.push('s', '{}');
 SELECT pending FROM streamagg.close_hooks;
 END
 
+# ---- sessions: once a start and end, whatever the keys; late rows make others
+sql(q{SELECT streamagg.create_aggregate('visits', 'SELECT k, w.window_start, w.window_end, count(*) AS n FROM s, streamagg.session(ts, ''1 min'') w GROUP BY 1, 2, 3')});
+
+# A push of "key time" rows of 2024-01-04, and what is heard of visits.
+sub visits
+{
+    my (@rows) = @_;
+    my $records = join(', ', map { my ($k, $time) = split; qq('{"k": "$k", "ts": "2024-01-04T${time}Z"}') } @rows);
+    return [ grep { /visits/ } @{ heard("SELECT streamagg.push('s', ARRAY[$records]);") } ];
+}
+sub visit { return window('public.visits', @_) =~ s/2024-01-01/2024-01-04/gr; }
+
+is_deeply(visits('a 12:00:00', 'b 12:00:00', 'b 12:00:40', 'c 12:00:00'), [], 'open sessions are not told of');
+is_deeply(visits('d 12:01:40'), [ visit('12:00:00', '12:01:00'), visit('12:00:00', '12:01:40') ], 'closed ones are, once for all keys with these times');
+is_deeply(visits('c 12:00:00', 'd 12:02:50'), [ visit('12:01:40', '12:02:40') ], 'a late row that changes no times is not heard');
+is_deeply(visits('c 12:00:20', 'd 12:01:00'), [ visit('12:00:00', '12:01:20'), visit('12:01:00', '12:02:40') ], 'one that makes a session longer is');
+is_deeply(visits('d 12:02:40'), [], 'one that joins it to an open one opens it');
+is_deeply(visits('a 12:03:50'), [ visit('12:01:00', '12:03:50') ], 'and it closes in its turn');
+
 server_is_unharmed($node);
 done_testing;
