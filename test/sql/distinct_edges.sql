@@ -27,7 +27,7 @@ SELECT streamagg.create_aggregate('visits', $$
     count(DISTINCT n) FILTER (WHERE v = 'x') AS xs, sum(DISTINCT n) FILTER (WHERE v = 'x') AS sx
   FROM s, streamagg.tumble(ts, '1 min') w GROUP BY 1, 2, 3 $$);
 SELECT * FROM sides();
-SELECT c.relname, pg_get_userbyid(relowner) AS owner, relacl, obj_description(c.oid) AS comment, pg_get_constraintdef(o.oid) AS constraint, deptype, refobjid::regclass
+SELECT c.relname, pg_get_userbyid(relowner) AS owner, regexp_replace(relacl::text, 'm(?=/)', '') AS relacl, obj_description(c.oid) AS comment, pg_get_constraintdef(o.oid) AS constraint, deptype, refobjid::regclass
 FROM pg_class c JOIN pg_constraint o ON conrelid = c.oid JOIN pg_depend d ON d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.refclassid = d.classid WHERE c.relname ~ '^visits_distinct' ORDER BY 1;
 DROP TABLE visits_distinct;
 SELECT attname, pg_get_expr(adbin, adrelid) FROM pg_attribute a JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = 'visits_state'::regclass ORDER BY attnum;
