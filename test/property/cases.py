@@ -1,5 +1,6 @@
 """Random groups: a stream, its records, and definitions over it.  A case is one definition.
 
+Some of them are rollups of others, some get a column, or keep their windows for a time only.
 group(seed, number, ...) is the same for the same arguments.  What the server under test cannot do yet
 is left out by `abilities` (probe.py).  expected.py says what a group's records come to, script.py how
 it is run.

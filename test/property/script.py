@@ -4,7 +4,8 @@ read by run.py.
 
 The stream is made several times, with the same definitions: the records come one by one, in batches of
 7, of 1000 (where there are more), and all at once.  The expected rows are those of the definition's own query over a plain table
-with the accepted rows; of aggregates that drop late rows, over those that expected.py keeps.
+with the accepted rows; of aggregates that leave rows out, over those that expected.py keeps; of a rollup, the
+query with the greater windows.
 """
 import random
 
