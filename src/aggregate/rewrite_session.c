@@ -55,10 +55,12 @@ rewrite_session_columns(const Definition *definition)
 char *
 rewrite_create_index(const Definition *definition, const char *state)
 {
-	const char *end = definition->nwindow > 1 ? definition->keys[1].column : NULL;
+	const char *end;
 
-	if (definition->window.kind != WINDOW_SESSION ||
-		strcmp(linitial(rewrite_session_columns(definition)), end) == 0)
+	if (definition->window.kind != WINDOW_SESSION)
+		return NULL;
+	end = definition->keys[1].column;
+	if (strcmp(linitial(rewrite_session_columns(definition)), end) == 0)
 		return NULL;
 	return psprintf("CREATE INDEX ON %s (%s, %s)", state, quote_identifier(end),
 					quote_identifier(definition->keys[0].column));
