@@ -9,20 +9,27 @@
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
+#include "partition.h"
+#include "stream.h"
 #include "streamagg.h"
 #include "target.h"
 
+/* Whoever owns a table may give it triggers, which run as the stream's owner; a partition, too. */
 static void
-refuse_owner(const Relation rel, const char *aggregate)
+require_own(Oid table, const char *aggregate)
 {
-	ereport(ERROR,
+	Oid owner = stream_owner(table);
+
+	if (owner != GetUserId())
+		ereport(
+			ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("state table \"%s\" of aggregate \"%s\" belongs to role \"%s\"",
-					RelationGetRelationName(rel), aggregate,
-					GetUserNameFromId(rel->rd_rel->relowner, true)),
+					get_rel_name(table), aggregate, GetUserNameFromId(owner, true)),
 			 errdetail("The stream belongs to role \"%s\".", GetUserNameFromId(GetUserId(), true)),
 			 errhint("Stream, views and state tables need one owner: ALTER … OWNER TO, or "
 					 "REASSIGN OWNED.")));
@@ -51,13 +58,16 @@ void
 target_check(Oid state, const char *aggregate)
 {
 	Relation rel = relation_open(state, RowExclusiveLock); /* held: what was judged is written */
+	ListCell *cell;
 
 	if ((rel->rd_rel->relkind != RELKIND_RELATION &&
 		 rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE) ||
 		rel->rd_rules != NULL)
 		refuse_shape(rel, aggregate);
-	if (rel->rd_rel->relowner != GetUserId())
-		refuse_owner(rel, aggregate);
+	require_own(state, aggregate);
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		foreach (cell, partition_before(state, DT_NOEND))
+			require_own(lfirst_oid(cell), aggregate);
 	if (check_enable_rls(state, GetUserId(), true) == RLS_ENABLED)
 		refuse_row_security(rel, aggregate);
 	relation_close(rel, NoLock);

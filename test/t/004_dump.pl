@@ -36,6 +36,9 @@ SELECT streamagg.create_aggregate('named', $$SELECT name, date_trunc('day', ts, 
 SELECT streamagg.create_aggregate('ruled', $$SELECT public."Mean of"(n) AS mean, stddev(n) AS deviation, corr(n, n) AS r FROM "S'1"$$);
 SELECT streamagg.create_aggregate('remote_n', 'SELECT count(*) AS n FROM remote');
 SELECT streamagg.create_aggregate('kinds', $$SELECT count(DISTINCT k) AS n FROM "S'1"$$);
+CREATE TABLE closed (start timestamptz, finish timestamptz);
+SELECT streamagg.on_close('minutes', 'INSERT INTO "Odd ""schema""".closed VALUES ($1, $2)');
+SELECT streamagg.create_aggregate('kept', $$SELECT w.window_end, k, count(DISTINCT n) AS kinds, max(n) AS most FROM "S'1", streamagg.hop(ts, '1 min', '90 s') w GROUP BY w.window_start, w.window_end, k$$, retention => '1 week');
 -- one whose stream is gone
 CREATE FOREIGN TABLE gone (ts timestamptz) SERVER local OPTIONS (event_time 'ts', watermark_delay '0 s');
 SELECT streamagg.create_aggregate('frozen', 'SELECT w.window_start, w.window_end, count(*) AS n FROM gone, streamagg.tumble(ts, ''1 min'') w GROUP BY 1, 2');
@@ -43,6 +46,8 @@ SELECT streamagg.push('gone', ARRAY['{"ts": "2024-01-01T00:00:00Z"}', '{"ts": "2
 DROP FOREIGN TABLE gone CASCADE;
 SELECT streamagg.push('"S''1"', ARRAY['{"k": "a", "a": {"b.c": 1}, "ts": "2024-01-01T00:00:10Z"}', '{"k": "b", "a": {"b.c": 2}, "ts": "2024-01-01T00:01:50Z"}',
   '{"k": "bad", "ts": "2024-01-01T00:00:00Z"}', '{', NULL, '{"k": "a", "ts": "2024-01-01T00:00:20Z"}'], 3, NULL, NULL);
+SELECT streamagg.create_rollup('hours', 'minutes', '1 h', '1 week');
+SELECT streamagg.add_column('kept', 'least', 'min(n)'), streamagg.add_column('hours', 'rows', 'count(n)');
 SELECT streamagg.start('remote');
 GRANT SELECT ON minutes TO some_reader;
 END
@@ -52,9 +57,14 @@ wait_until('the stream runs', sub { worker_pid($node, 'd', 'remote') || (one_val
 my %story = (
     'views of results' => q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC';
       SELECT 'minutes', m::text FROM minutes m UNION ALL SELECT 'total', t::text FROM "To tal" t UNION ALL SELECT 'named', n::text FROM named n
-      UNION ALL SELECT 'frozen', f::text FROM frozen f UNION ALL SELECT 'kinds', k::text FROM kinds k ORDER BY 1, 2},
+      UNION ALL SELECT 'frozen', f::text FROM frozen f UNION ALL SELECT 'kinds', k::text FROM kinds k
+      UNION ALL SELECT 'kept', k::text FROM kept k UNION ALL SELECT 'hours', h::text FROM hours h UNION ALL SELECT 'closed', c::text FROM closed c ORDER BY 1, 2},
     'states' => q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC'; SELECT m::text FROM minutes_state m UNION ALL SELECT t::text FROM "To tal_state" t
-      UNION ALL SELECT n::text FROM named_state n UNION ALL SELECT k::text FROM kinds_distinct k ORDER BY 1},
+      UNION ALL SELECT n::text FROM named_state n UNION ALL SELECT k::text FROM kinds_distinct k
+      UNION ALL SELECT k::text FROM kept_distinct k UNION ALL SELECT h::text FROM hours_state h ORDER BY 1},
+    'partitions of states' => q{SELECT inhparent::regclass, inhrelid::regclass, pg_get_expr(relpartbound, c.oid) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+      WHERE inhparent::regclass::text ~ 'kept|hours' AND relkind = 'r' ORDER BY inhrelid::regclass::text},
+    'hooks' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.close_hooks},
     'archive' => q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC'; SELECT a::text FROM "S'1_archive" a ORDER BY _partition, _offset},
     'aggregates' => q{SET TimeZone = 'UTC'; SELECT * FROM streamagg.aggregates ORDER BY aggregate::text},
     'merge rules' => q{SELECT * FROM streamagg.merge_rules ORDER BY aggregate},
@@ -102,11 +112,14 @@ for my $format (sort keys %dumps)
     is($fresh->safe_psql($format, q{SET search_path = "Odd ""schema"""; SELECT n, last, i FROM "To tal"}), '6|03/01/2024 05:30:00 IST|-1 days -02:00:00', 'under the definition\'s settings');
     is($fresh->safe_psql($format, q{SET search_path = "Odd ""schema"""; SELECT mean, deviation, r FROM ruled}), '2.3333333333333333|1.5275252316519467|1', 'by rules of one\'s own, too');
     is($fresh->safe_psql($format, q{SELECT n FROM "Odd ""schema""".kinds}), '2', 'which knows the values that it has counted');
+    is($fresh->safe_psql($format, q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC'; SELECT start FROM closed ORDER BY 1}), "2024-01-01 00:00:00+00\n2024-01-01 00:01:00+00", 'windows close once, here and there');
+    is($fresh->safe_psql($format, q{SET search_path = "Odd ""schema"""; SET TimeZone = 'UTC'; SELECT "Key ""k""", n, rows FROM hours ORDER BY window_start, 1}), "a|1|\nb|2|\na|1|0", 'rollups and added columns go on');
+    is($fresh->safe_psql($format, q{SET search_path = "Odd ""schema"""; SELECT count(*) FROM pg_inherits WHERE inhparent IN ('kept_state'::regclass, 'kept_distinct'::regclass)}), '8', 'with partitions for new windows');
     # the ties between the parts are there again
     is(sqlstate_of($fresh, $format, q{DROP TABLE "Odd ""schema""".minutes_state}), '2BP01', 'E13: the state cannot be dropped');
     is(sqlstate_of($fresh, $format, q{ALTER FOREIGN TABLE "Odd ""schema""".remote ALTER COLUMN k OPTIONS (ADD path 'x')}), '', 'the stream can be altered');
-    is(sqlstate_of($fresh, $format, q{DROP VIEW "Odd ""schema""".minutes; DROP VIEW "Odd ""schema""".frozen; DROP VIEW "Odd ""schema""".kinds}), '', 'DROP VIEW works');
-    is($fresh->safe_psql($format, q{SELECT count(*) FROM pg_class WHERE relname ~ '^(minutes|frozen|kinds)' AND relkind IN ('r', 'v')}), '0', 'and takes state and definition along');
+    is(sqlstate_of($fresh, $format, q{DROP VIEW "Odd ""schema""".minutes; DROP VIEW "Odd ""schema""".frozen; DROP VIEW "Odd ""schema""".kinds; DROP VIEW "Odd ""schema""".kept}), '', 'DROP VIEW works');
+    is($fresh->safe_psql($format, q{SELECT count(*) FROM pg_class WHERE relname ~ '^(minutes|frozen|kinds|kept)' AND relkind IN ('r', 'p', 'v')}), '0', 'and takes state and definition along');
     accounting_is_right($fresh, $format);
     verify_is_empty($fresh, $format);
 }
@@ -140,7 +153,8 @@ $fresh->safe_psql('postgres', 'CREATE DATABASE again');
 $fresh->command_ok([ 'pg_restore', '--exit-on-error', '-d', $fresh->connstr('again'), "$dir/custom" ], 'one more restore');
 $fresh->command_ok([ 'pg_dump', '-Fp', '-f', "$dir/again", '-d', $fresh->connstr('again') ], 'and a dump of it');
 is(rows_of("$dir/again"), rows_of("$dir/plain"), 'F2: two dumps hold the same');
-# --clean restores over what is there
+# --clean restores over what is there; where it must drop a partition's unique constraint, PostgreSQL refuses
+$fresh->safe_psql('again', 'SET search_path = "Odd ""schema"""; DROP VIEW kept, hours');
 $fresh->command_ok([ 'pg_restore', '--clean', '--if-exists', '--exit-on-error', '-d', $fresh->connstr('again'), "$dir/custom" ], 'F2: --clean');
 is($fresh->safe_psql('again', $story{$_}), $before{$_}, "--clean: $_ are the same") foreach sort keys %story;
 server_is_unharmed($_) foreach $node, $fresh;
