@@ -142,7 +142,7 @@ alter_state(const Addition *addition)
 /*
  * As the text of the definition view is read: names mean PostgreSQL's own, or are qualified.  But the
  * expression's constants mean what they would have meant in the query; those of the text are in no need
- * of settings, as it was printed under neutral ones.
+ * of settings, as it is printed under neutral ones.
  */
 static void
 analyze(Addition *addition, const char *name, const char *expression)
@@ -150,6 +150,7 @@ analyze(Addition *addition, const char *name, const char *expression)
 	ErrorContextCallback callback = {error_context_stack, expression_place_error,
 									 pstrdup(expression)};
 	const Source *source = addition->source;
+	const char *text = define_text(addition->existing.query_view);
 	Node *parsed = expression_parse(expression);
 	Query *query;
 
@@ -160,7 +161,7 @@ analyze(Addition *addition, const char *name, const char *expression)
 								"max(amount).")));
 	error_context_stack = &callback;
 	run_apply_settings(source->timezone, source->datestyle, source->intervalstyle);
-	query = definition_parse_with(define_text(addition->existing.query_view), parsed, name);
+	query = definition_parse_with(text, parsed, name);
 	run_apply_neutral_settings();
 	error_context_stack = callback.previous;
 	addition->definition = definition_analyze(query);

@@ -33,6 +33,14 @@ SELECT problem, found FROM streamagg.verify('a') ORDER BY 2;
 SELECT streamagg.backfill('a');
 SELECT k, c, early, least, any_n, "both", morning, half FROM a ORDER BY 1 DESC;
 SELECT * FROM streamagg.verify('a');
+-- the query's own constants stay what they are, whatever settings it was made under
+SET TimeZone = 'Asia/Kolkata';
+SET DateStyle = 'SQL, DMY';
+SELECT streamagg.create_aggregate('b', $$SELECT count(*) AS c FROM s WHERE ts >= '2024-03-01 00:00+00'$$);
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO, MDY';
+SELECT streamagg.add_column('b', 'top', 'max(n)');
+SELECT substring(pg_get_viewdef('b_query') FROM '''(.*)''') AS since;
 SET client_min_messages = warning;
 DROP SCHEMA add_column_values CASCADE;
 DROP SERVER add_column_values;
